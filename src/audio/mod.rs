@@ -1,0 +1,9 @@
+//! Ground: what a recording is, in samples, hertz and seconds.
+
+mod range;
+mod units;
+mod waveform;
+
+pub use range::{Range, RangeError};
+pub use units::{Hertz, Seconds};
+pub use waveform::Waveform;

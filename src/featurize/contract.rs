@@ -1,0 +1,181 @@
+//! What an extractor promises: its column is known before any sound is read, and it takes sound in blocks of any size.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::audio::Hertz;
+use crate::seed::Draws;
+
+/// The type in which a cell's numbers are stored, little-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// IEEE 754 single precision.
+    F32,
+    /// IEEE 754 half precision: 11 significant bits, up to 65,504.
+    F16,
+    /// bfloat16: 8 significant bits, the range of single precision.
+    Bf16,
+    /// 16-bit integers; full scale ±1 becomes ±32768, rounded and clipped.
+    I16,
+}
+
+impl Dtype {
+    /// Bytes of one number.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 | Self::I16 => 2,
+        }
+    }
+
+    /// The name in the pipeline file and in a column's metadata.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::I16 => "i16",
+        }
+    }
+}
+
+/// What a column's cells look like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Numbers a frame: cells are `[frames, bins]`; none where a cell is one-dimensional, `[frames]`.
+    pub bins: Option<usize>,
+    /// What the numbers measure: `ln(energy)`, `dB`, `amplitude`.
+    pub unit: &'static str,
+    /// The type that the extractor insists on; none leaves it to the writer.
+    pub dtype: Option<Dtype>,
+}
+
+/// The YAML side of an extractor: settings, valid in themselves once read.
+pub trait Extractor {
+    /// What the column holds.
+    fn column(&self) -> Column;
+
+    /// How many frames `num_samples` samples at `rate` give.
+    fn num_frames(&self, num_samples: u64, rate: Hertz) -> u64;
+
+    /// The extractor made ready for sound at `rate`: windows, FFT plans and filters are built once, here. `path` is its
+    /// place in the pipeline file, under which it draws random numbers.
+    ///
+    /// # Errors
+    ///
+    /// A setting that does not fit the rate.
+    fn prepare(&self, rate: Hertz, path: &str) -> Result<Box<dyn Extract>, SettingError>;
+}
+
+/// An extractor at work: one a worker, its buffers reused from utterance to utterance.
+///
+/// An utterance is one `begin`, any number of `push`es and one `finish`; how the sound is cut into blocks changes no bit.
+/// Frames are appended to `out`, row-major `[frames, bins]`.
+pub trait Extract: Send {
+    /// Starts an utterance and forgets the one before, finished or not.
+    fn begin(&mut self, draws: Draws<'_>);
+
+    /// Takes the next samples, mono, full scale at ±1, and appends the frames that they complete.
+    fn push(&mut self, samples: &[f32], out: &mut Vec<f32>);
+
+    /// Ends the utterance and appends its last frames.
+    ///
+    /// # Errors
+    ///
+    /// The utterance has no valid feature: it is a reject.
+    fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError>;
+}
+
+/// A setting that does not fit the sample rate or another setting.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum SettingError {
+    /// A frequency is above what the sample rate can carry.
+    #[error("{value} Hz is above the Nyquist frequency of {rate}, {nyquist} Hz", nyquist = rate.nyquist())]
+    AboveNyquist {
+        /// The setting's key.
+        key: &'static str,
+        /// Its value, in hertz.
+        value: f64,
+        /// The sample rate.
+        rate: Hertz,
+    },
+    /// The lower edge of a band is not below the upper one.
+    #[error("the band from {low} Hz to {high} Hz is empty at {rate}")]
+    EmptyBand {
+        /// The setting's key.
+        key: &'static str,
+        /// The lower edge, in hertz.
+        low: f64,
+        /// The upper edge, in hertz.
+        high: f64,
+        /// The sample rate.
+        rate: Hertz,
+    },
+    /// A filter lies between two bins of the FFT and would always be silent.
+    #[error("{filters} of the {bins} mel filters lie between two FFT bins at {rate} and would hold no energy")]
+    EmptyFilters {
+        /// The setting's key.
+        key: &'static str,
+        /// How many are empty.
+        filters: usize,
+        /// How many there are.
+        bins: usize,
+        /// The sample rate.
+        rate: Hertz,
+    },
+    /// A window is longer than the FFT that it goes into, or shorter than two samples.
+    #[error("a window of {window} samples does not fit an FFT of {n_fft}")]
+    Window {
+        /// The setting's key.
+        key: &'static str,
+        /// The window, in samples.
+        window: usize,
+        /// The FFT, in samples.
+        n_fft: usize,
+    },
+    /// A hop of no samples.
+    #[error("the hop is shorter than one sample at {rate}")]
+    NoHop {
+        /// The setting's key.
+        key: &'static str,
+        /// The sample rate.
+        rate: Hertz,
+    },
+}
+
+impl SettingError {
+    /// The key in the extractor's row that must change.
+    #[must_use]
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::AboveNyquist { key, .. }
+            | Self::EmptyBand { key, .. }
+            | Self::EmptyFilters { key, .. }
+            | Self::Window { key, .. }
+            | Self::NoHop { key, .. } => key,
+        }
+    }
+}
+
+/// Why an utterance gives no valid feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ExtractError {
+    /// There is less sound than one frame needs.
+    #[error("{num_samples} samples are too few: one frame needs {needed}")]
+    TooShort {
+        /// What there is.
+        num_samples: u64,
+        /// What the first frame needs.
+        needed: u64,
+    },
+    /// A feature came out infinite or not a number.
+    #[error("frame {frame} holds a value that is not finite")]
+    NotFinite {
+        /// The first such frame.
+        frame: u64,
+    },
+}

@@ -1,0 +1,1 @@
+//! Decoding: a file in, blocks of samples out.

@@ -1,0 +1,1 @@
+//! Windows, frames, FFTs and mel filters: the ground of every spectral feature.
