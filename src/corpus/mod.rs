@@ -5,6 +5,7 @@ mod corpus_table;
 mod error;
 
 mod audio_folder;
+mod jsonl;
 
 pub use audio_folder::{NamePattern, NamePatternError};
 pub use contract::ReadCorpus;
@@ -17,6 +18,7 @@ family! {
     /// Readers of corpora: where the recordings are, and what is known of each.
     pub enum Corpus: ReadCorpus = "corpus" {
         audio_folder: AudioFolder,
+        jsonl: Jsonl,
     }
 }
 
@@ -45,7 +47,7 @@ mod tests {
 
     #[test]
     fn every_example_of_the_list_is_a_row_that_parses_to_its_own_member() {
-        assert_eq!(Corpus::FAMILY.entries.len(), 1);
+        assert_eq!(Corpus::FAMILY.entries.len(), 2);
         for entry in Corpus::FAMILY.entries {
             let corpus: Corpus = serde_saphyr::from_str(entry.example).expect(entry.name);
             assert_eq!(corpus.name(), entry.name);
