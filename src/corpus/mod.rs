@@ -6,11 +6,13 @@ mod error;
 
 mod audio_folder;
 mod jsonl;
+mod table;
 
 pub use audio_folder::{NamePattern, NamePatternError};
 pub use contract::ReadCorpus;
 pub use corpus_table::{CorpusTable, Kind, SelectError, Value, columns_read};
 pub use error::{CorpusError, Place, Position};
+pub use table::{Delimiter, Format};
 
 use crate::family::family;
 
@@ -19,6 +21,7 @@ family! {
     pub enum Corpus: ReadCorpus = "corpus" {
         audio_folder: AudioFolder,
         jsonl: Jsonl,
+        table: Table,
     }
 }
 
@@ -47,7 +50,7 @@ mod tests {
 
     #[test]
     fn every_example_of_the_list_is_a_row_that_parses_to_its_own_member() {
-        assert_eq!(Corpus::FAMILY.entries.len(), 2);
+        assert_eq!(Corpus::FAMILY.entries.len(), 3);
         for entry in Corpus::FAMILY.entries {
             let corpus: Corpus = serde_saphyr::from_str(entry.example).expect(entry.name);
             assert_eq!(corpus.name(), entry.name);
