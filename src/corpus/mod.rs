@@ -6,6 +6,7 @@ mod error;
 
 mod audio_folder;
 mod jsonl;
+mod librispeech;
 mod table;
 
 pub use audio_folder::{NamePattern, NamePatternError};
@@ -22,6 +23,7 @@ family! {
         audio_folder: AudioFolder,
         jsonl: Jsonl,
         table: Table,
+        librispeech: Librispeech,
     }
 }
 
@@ -50,7 +52,7 @@ mod tests {
 
     #[test]
     fn every_example_of_the_list_is_a_row_that_parses_to_its_own_member() {
-        assert_eq!(Corpus::FAMILY.entries.len(), 3);
+        assert_eq!(Corpus::FAMILY.entries.len(), 4);
         for entry in Corpus::FAMILY.entries {
             let corpus: Corpus = serde_saphyr::from_str(entry.example).expect(entry.name);
             assert_eq!(corpus.name(), entry.name);
