@@ -1,1 +1,80 @@
-//! Readers of corpora.
+//! Readers of corpora: whatever the source, one [`CorpusTable`] comes out.
+
+mod contract;
+mod corpus_table;
+mod error;
+
+mod audio_folder;
+mod jsonl;
+mod librispeech;
+mod table;
+
+pub use audio_folder::{NamePattern, NamePatternError};
+pub use contract::ReadCorpus;
+pub use corpus_table::{CorpusTable, Kind, SelectError, Value, columns_read};
+pub use error::{CorpusError, Place, Position};
+pub use table::{Delimiter, Format};
+
+use crate::family::family;
+
+family! {
+    /// Readers of corpora: where the recordings are, and what is known of each.
+    pub enum Corpus: ReadCorpus = "corpus" {
+        audio_folder: AudioFolder,
+        jsonl: Jsonl,
+        table: Table,
+        librispeech: Librispeech,
+    }
+}
+
+/// Endings of the files that wavemill decodes, in lower case.
+pub const AUDIO_EXTENSIONS: [&str; 16] = [
+    "wav", "flac", "mp3", "ogg", "oga", "opus", "m4a", "mp4", "aac", "aif", "aiff", "aifc", "caf", "webm", "mka", "mkv",
+];
+
+/// Whether `path` ends in one of `extensions`, in any case, with or without the dot in the list.
+fn has_extension(path: &std::path::Path, extensions: &[impl AsRef<str>]) -> bool {
+    let Some(extension) = path.extension().and_then(std::ffi::OsStr::to_str) else { return false };
+    extensions.iter().any(|known| known.as_ref().trim_start_matches('.').eq_ignore_ascii_case(extension))
+}
+
+/// The candidate that a misspelt `word` most likely means.
+fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Below 0.7 Jaro-Winkler suggests words that share little more than a letter.
+    let likeness = |candidate: &str| strsim::jaro_winkler(&word.to_lowercase(), &candidate.to_lowercase());
+    let rated = candidates.into_iter().map(|candidate| (likeness(candidate), candidate));
+    rated.filter(|(rate, _)| *rate >= 0.7).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_of_the_list_is_a_row_that_parses_to_its_own_member() {
+        assert_eq!(Corpus::FAMILY.entries.len(), 4);
+        for entry in Corpus::FAMILY.entries {
+            let corpus: Corpus = serde_saphyr::from_str(entry.example).expect(entry.name);
+            assert_eq!(corpus.name(), entry.name);
+            let written = serde_json::to_value(&corpus).expect(entry.name);
+            assert!(written.get(entry.name).is_some(), "serde writes {written} for `{}`", entry.name);
+            assert!(!entry.summary().is_empty(), "{} has no summary", entry.name);
+        }
+    }
+
+    #[test]
+    fn every_word_of_the_list_has_its_file() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/corpus");
+        for entry in Corpus::FAMILY.entries {
+            assert!(folder.join(entry.name).with_extension("rs").is_file(), "no file for `{}`", entry.name);
+        }
+    }
+
+    #[test]
+    fn the_nearest_word_is_found_and_an_unlike_one_is_not() {
+        let columns = ["id", "audio", "duration_s", "speaker"];
+        assert_eq!(nearest("duration", columns), Some("duration_s"));
+        assert_eq!(nearest("Speeker", columns), Some("speaker"));
+        assert_eq!(nearest("zzz", columns), None);
+    }
+}

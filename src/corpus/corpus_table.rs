@@ -1,0 +1,273 @@
+//! The corpus table: a row an utterance, columns in polars, so that a million rows are eight arrays and not a million
+//! structs.
+
+mod cells;
+mod rows;
+mod select;
+
+use std::path::{Path, PathBuf};
+
+use polars::prelude::{
+    ChunkTake, ChunkedArray, Column, DataFrame, Float64Chunked, Int64Chunked, IntoColumn, PolarsDataType, PolarsResult,
+    StringChunked,
+};
+
+pub(super) use self::cells::Cell;
+use self::cells::Cells;
+pub use self::cells::{Kind, Value};
+pub(super) use self::rows::{ColumnKey, Rows};
+pub use self::select::{SelectError, columns_read};
+
+/// The columns that every corpus table has, in their order.
+pub(super) const STANDARD: [&str; 8] =
+    ["id", "audio", "start_s", "duration_s", "channel", "text", "speaker", "language"];
+
+/// Columns that the rows of a dataset have of their own, beside the standard ones.
+pub(super) const RESERVED: [&str; 5] = ["key", "copy", "num_samples", "sample_rate", "augmentation"];
+
+/// What a corpus says of its utterances: ids, recordings, times, texts, and whatever else its source knows.
+///
+/// Rows have the order of the source; ids are unique and not empty. Accessors take a row, `0..len()`, and panic beyond,
+/// as a slice does.
+#[derive(Debug, Clone)]
+pub struct CorpusTable {
+    root: PathBuf,
+    id: StringChunked,
+    audio: StringChunked,
+    start_s: Float64Chunked,
+    duration_s: Float64Chunked,
+    channel: Int64Chunked,
+    text: StringChunked,
+    speaker: StringChunked,
+    language: StringChunked,
+    extras: Vec<Extra>,
+}
+
+/// A column beside the standard ones.
+#[derive(Debug, Clone)]
+struct Extra {
+    name: String,
+    cells: Cells,
+}
+
+impl CorpusTable {
+    /// The number of utterances.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.id.len()
+    }
+
+    /// Whether there is no utterance.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The folder against which relative audio paths resolve.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The utterance's id: unique and not empty.
+    #[must_use]
+    pub fn id(&self, row: usize) -> &str {
+        self.id.get(row).unwrap_or_default()
+    }
+
+    /// The recording as datasets keep it: relative to the root where it lies below, else as the source writes it.
+    #[must_use]
+    pub fn audio(&self, row: usize) -> &str {
+        self.audio.get(row).unwrap_or_default()
+    }
+
+    /// The recording as this machine finds it; a URL stays as it is.
+    #[must_use]
+    pub fn audio_path(&self, row: usize) -> PathBuf {
+        let audio = self.audio(row);
+        if audio.contains("://") { PathBuf::from(audio) } else { self.root.join(audio) }
+    }
+
+    /// Where in the recording the utterance begins, in seconds; none is at its start.
+    #[must_use]
+    pub fn start_s(&self, row: usize) -> Option<f64> {
+        self.start_s.get(row)
+    }
+
+    /// How long the utterance is, in seconds; none where the source does not say.
+    #[must_use]
+    pub fn duration_s(&self, row: usize) -> Option<f64> {
+        self.duration_s.get(row)
+    }
+
+    /// The one channel of the recording that the utterance is in, counted from 0; none is all of them.
+    #[must_use]
+    pub fn channel(&self, row: usize) -> Option<i64> {
+        self.channel.get(row)
+    }
+
+    /// What is said.
+    #[must_use]
+    pub fn text(&self, row: usize) -> Option<&str> {
+        self.text.get(row)
+    }
+
+    /// Who says it.
+    #[must_use]
+    pub fn speaker(&self, row: usize) -> Option<&str> {
+        self.speaker.get(row)
+    }
+
+    /// In which language, as the source writes it.
+    #[must_use]
+    pub fn language(&self, row: usize) -> Option<&str> {
+        self.language.get(row)
+    }
+
+    /// The further columns, in the order of the source.
+    pub fn extras(&self) -> impl ExactSizeIterator<Item = (&str, Kind)> {
+        self.extras.iter().map(|extra| (extra.name.as_str(), extra.cells.kind()))
+    }
+
+    /// A cell of the further column number `column`.
+    #[must_use]
+    pub fn extra(&self, column: usize, row: usize) -> Value<'_> {
+        self.extras[column].cells.value(row)
+    }
+
+    /// Every column with its type: the standard ones, then the further ones.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, Kind)> {
+        let standard = STANDARD.into_iter().map(|name| match name {
+            "start_s" | "duration_s" => (name, Kind::Float64),
+            "channel" => (name, Kind::Int64),
+            _ => (name, Kind::String),
+        });
+        standard.chain(self.extras())
+    }
+
+    /// The table with durations filled in where the source gives none: `probed[row]`, in seconds.
+    ///
+    /// # Panics
+    ///
+    /// `probed` has another length than the table.
+    #[must_use]
+    pub fn with_durations(mut self, probed: &[Option<f64>]) -> Self {
+        assert_eq!(probed.len(), self.len(), "a duration a row");
+        let filled = self.duration_s.iter().zip(probed).map(|(given, probed)| given.or(*probed));
+        self.duration_s = filled.collect::<Float64Chunked>().with_name("duration_s".into());
+        self
+    }
+
+    /// The table of the rows named, in the order named; a row may be named several times, and then its id is there
+    /// several times too.
+    ///
+    /// # Panics
+    ///
+    /// A row is beyond the table.
+    #[must_use]
+    pub fn gather(&self, rows: &[u32]) -> Self {
+        let extra = |extra: &Extra| Extra {
+            name: extra.name.clone(),
+            cells: match &extra.cells {
+                Cells::String(cells) => Cells::String(taken(cells, rows)),
+                Cells::Int64(cells) => Cells::Int64(taken(cells, rows)),
+                Cells::Float64(cells) => Cells::Float64(taken(cells, rows)),
+                Cells::Boolean(cells) => Cells::Boolean(taken(cells, rows)),
+            },
+        };
+        Self {
+            root: self.root.clone(),
+            id: taken(&self.id, rows),
+            audio: taken(&self.audio, rows),
+            start_s: taken(&self.start_s, rows),
+            duration_s: taken(&self.duration_s, rows),
+            channel: taken(&self.channel, rows),
+            text: taken(&self.text, rows),
+            speaker: taken(&self.speaker, rows),
+            language: taken(&self.language, rows),
+            extras: self.extras.iter().map(extra).collect(),
+        }
+    }
+
+    /// The table as a polars frame: the standard columns, then the further ones. No cell is copied.
+    ///
+    /// # Errors
+    ///
+    /// None that are known: names are unique and columns of one length.
+    pub fn frame(&self) -> PolarsResult<DataFrame> {
+        let mut columns: Vec<Column> = vec![
+            self.id.clone().into_column(),
+            self.audio.clone().into_column(),
+            self.start_s.clone().into_column(),
+            self.duration_s.clone().into_column(),
+            self.channel.clone().into_column(),
+            self.text.clone().into_column(),
+            self.speaker.clone().into_column(),
+            self.language.clone().into_column(),
+        ];
+        columns.extend(self.extras.iter().map(|extra| match &extra.cells {
+            Cells::String(cells) => cells.clone().into_column(),
+            Cells::Int64(cells) => cells.clone().into_column(),
+            Cells::Float64(cells) => cells.clone().into_column(),
+            Cells::Boolean(cells) => cells.clone().into_column(),
+        }));
+        DataFrame::new(self.len(), columns)
+    }
+}
+
+fn taken<T: PolarsDataType>(cells: &ChunkedArray<T>, rows: &[u32]) -> ChunkedArray<T>
+where
+    ChunkedArray<T>: ChunkTake<[u32]>,
+{
+    let taken = cells.take(rows).expect("the rows to gather lie within the table");
+    taken.rechunk().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::Position;
+
+    fn three() -> CorpusTable {
+        let mut rows = Rows::new(Path::new("three.csv"), Path::new("/corpus"));
+        for (line, name) in ["a", "b", "https://host/c.wav"].into_iter().enumerate() {
+            rows.begin(Position::Line(line as u64 + 2));
+            rows.put(ColumnKey::AUDIO, Cell::Untyped(name)).unwrap();
+            let size = rows.column("size").unwrap();
+            rows.put(size, Cell::Untyped(["", "2.5", "3"][line])).unwrap();
+            rows.end().unwrap();
+        }
+        rows.finish().unwrap()
+    }
+
+    #[test]
+    fn a_gathered_table_has_the_rows_named_in_the_order_named() {
+        let table = three().gather(&[1, 1, 0]);
+        let ids: Vec<_> = (0..table.len()).map(|row| table.id(row)).collect();
+        assert_eq!(ids, ["b", "b", "a"]);
+        assert_eq!((table.extra(0, 0), table.extra(0, 2)), (Value::Float64(2.5), Value::Null));
+        assert_eq!(table.speaker(0), None);
+    }
+
+    #[test]
+    fn probed_durations_fill_gaps_and_replace_nothing() {
+        let table = three().with_durations(&[Some(1.0), None, Some(3.0)]).with_durations(&[Some(9.0), None, None]);
+        assert_eq!([0, 1, 2].map(|row| table.duration_s(row)), [Some(1.0), None, Some(3.0)]);
+        assert_eq!(table.select("duration_s > 2").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_frame_has_the_columns_of_the_table_in_their_order() {
+        let table = three();
+        let names = table.frame().unwrap().get_column_names_owned();
+        assert_eq!(names, table.columns().map(|(name, _)| name).collect::<Vec<_>>());
+        assert_eq!(names[STANDARD.len()..], ["size"]);
+    }
+
+    #[test]
+    fn paths_are_joined_to_the_root_and_urls_are_not() {
+        let table = three();
+        assert_eq!(table.audio_path(0), Path::new("/corpus/a"));
+        assert_eq!(table.audio_path(2), Path::new("https://host/c.wav"));
+    }
+}

@@ -1,0 +1,364 @@
+//! The one place where rows become a corpus table: every reader hands over its cells here, and here they are checked.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use polars::prelude::{ChunkFullNull, Float64Chunked, Int64Chunked, StringChunked};
+
+use super::cells::{Cell, Cells, GrowingCells, Value, as_int};
+use super::{CorpusTable, Extra, RESERVED, STANDARD};
+use crate::audio::Seconds;
+use crate::corpus::{CorpusError, Place, Position};
+
+/// A column that takes cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::corpus) struct ColumnKey(usize);
+
+impl ColumnKey {
+    pub(in crate::corpus) const ID: Self = Self(0);
+    pub(in crate::corpus) const AUDIO: Self = Self(1);
+    const START_S: Self = Self(2);
+    const DURATION_S: Self = Self(3);
+    const CHANNEL: Self = Self(4);
+    pub(in crate::corpus) const TEXT: Self = Self(5);
+    pub(in crate::corpus) const SPEAKER: Self = Self(6);
+}
+
+/// A corpus table while it is read, row by row.
+///
+/// A row is one [`begin`](Self::begin), its cells in any order by [`put`](Self::put), and one [`end`](Self::end).
+///
+/// A row without an id gets one made of itself alone, so that other rows may come and go: the audio path as kept in the
+/// table, without `.` and `..` and without the extension; where the row has a start, then `-` and the start in
+/// milliseconds, and `-` and the duration in milliseconds if there is one; where it has a channel, `-c` and the channel.
+pub(in crate::corpus) struct Rows {
+    source: PathBuf,
+    root: Root,
+    keys: HashMap<String, ColumnKey>,
+    /// By key: the standard columns, then the others in the order in which they came.
+    columns: Vec<GrowingCells>,
+    positions: Vec<Position>,
+    derived_ids: bool,
+    row: Row,
+}
+
+/// What must be known of a row until it ends.
+#[derive(Default)]
+struct Row {
+    audio: String,
+    start_s: Option<Seconds>,
+    duration_s: Option<Seconds>,
+    channel: Option<i64>,
+}
+
+/// The folder against which audio paths resolve.
+struct Root {
+    path: PathBuf,
+    /// The same without links, where it exists.
+    canonical: Option<PathBuf>,
+}
+
+impl Root {
+    /// `audio` as kept in datasets: relative to the root where it lies below, else as written.
+    fn relative<'a>(&self, audio: &'a str) -> &'a str {
+        if !Path::new(audio).is_absolute() {
+            return audio;
+        }
+        let below = |root: &Path| Path::new(audio).strip_prefix(root).ok()?.to_str();
+        below(&self.path).or_else(|| self.canonical.as_deref().and_then(below)).unwrap_or(audio)
+    }
+}
+
+impl Rows {
+    /// An empty table of what `source` says; `audio` paths resolve against `root`.
+    pub(in crate::corpus) fn new(source: &Path, root: &Path) -> Self {
+        let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+        Self {
+            source: source.to_owned(),
+            root: Root { path: root.to_owned(), canonical: root.canonicalize().ok() },
+            keys: STANDARD.iter().enumerate().map(|(key, name)| ((*name).to_owned(), ColumnKey(key))).collect(),
+            columns: STANDARD.into_iter().map(GrowingCells::new).collect(),
+            positions: Vec::new(),
+            derived_ids: false,
+            row: Row::default(),
+        }
+    }
+
+    /// The column `name`, made where it is not there yet.
+    pub(in crate::corpus) fn column(&mut self, name: &str) -> Result<ColumnKey, CorpusError> {
+        if let Some(key) = self.keys.get(name) {
+            return Ok(*key);
+        }
+        if RESERVED.contains(&name) {
+            return Err(CorpusError::ReservedColumn { path: self.source.clone(), column: name.to_owned() });
+        }
+        if name.is_empty() {
+            return Err(CorpusError::NamelessColumn { path: self.source.clone() });
+        }
+        let key = ColumnKey(self.columns.len());
+        self.columns.push(GrowingCells::new(name));
+        self.keys.insert(name.to_owned(), key);
+        Ok(key)
+    }
+
+    /// Starts the row that stands at `position` of the source.
+    pub(in crate::corpus) fn begin(&mut self, position: Position) {
+        self.positions.push(position);
+        self.row = Row::default();
+    }
+
+    /// Where the row at hand stands: in a folder of recordings, its recording.
+    pub(in crate::corpus) fn place(&self) -> Place {
+        match self.positions.last() {
+            Some(Position::Whole) if !self.row.audio.is_empty() => Place::whole(&self.root.path.join(&self.row.audio)),
+            Some(position) => Place { path: self.source.clone(), position: *position },
+            None => Place::whole(&self.source),
+        }
+    }
+
+    /// Fills one cell of the row at hand.
+    pub(in crate::corpus) fn put(&mut self, key: ColumnKey, cell: Cell<'_>) -> Result<(), CorpusError> {
+        if self.has(key) {
+            let column = self.columns[key.0].name().to_owned();
+            return Err(CorpusError::GivenTwice { place: self.place(), column, also: None });
+        }
+        self.columns[key.0].pad(self.positions.len() - 1);
+        match key {
+            ColumnKey::ID if cell.is_empty() => Err(CorpusError::NoId { place: self.place(), field: None }),
+            ColumnKey::AUDIO if cell.is_empty() => Err(CorpusError::NoAudio { place: self.place() }),
+            ColumnKey::AUDIO => {
+                let written = cell.to_string();
+                let audio = self.root.relative(&written);
+                audio.clone_into(&mut self.row.audio);
+                self.push_text(key, Cell::Untyped(audio));
+                Ok(())
+            }
+            ColumnKey::START_S => {
+                self.row.start_s = self.push_time(key, cell)?;
+                Ok(())
+            }
+            ColumnKey::DURATION_S => {
+                self.row.duration_s = self.push_time(key, cell)?;
+                Ok(())
+            }
+            ColumnKey::CHANNEL => self.push_channel(key, cell),
+            ColumnKey(standard) if standard < STANDARD.len() => {
+                self.push_text(key, cell);
+                Ok(())
+            }
+            ColumnKey(extra) => {
+                self.columns[extra].push(cell);
+                Ok(())
+            }
+        }
+    }
+
+    /// Text, whatever the source holds: a speaker may well be the number 14.
+    fn push_text(&mut self, key: ColumnKey, cell: Cell<'_>) {
+        let column = &mut self.columns[key.0];
+        match cell {
+            Cell::Untyped(text) if !text.is_empty() => column.push(Cell::Typed(Value::String(text))),
+            Cell::Untyped(_) | Cell::Typed(Value::Null | Value::String(_)) => column.push(cell),
+            Cell::Typed(other) => column.push(Cell::Typed(Value::String(&other.to_string()))),
+        }
+    }
+
+    fn push_time(&mut self, key: ColumnKey, cell: Cell<'_>) -> Result<Option<Seconds>, CorpusError> {
+        let number = match cell {
+            _ if cell.is_null() => return Ok(None),
+            Cell::Typed(Value::Float64(number)) => Some(number),
+            Cell::Typed(Value::Int64(number)) => Some(number as f64),
+            Cell::Untyped(text) | Cell::Typed(Value::String(text)) => text.trim().parse().ok(),
+            Cell::Typed(Value::Boolean(_) | Value::Null) => None,
+        };
+        let time = number.and_then(Seconds::new);
+        let time = time.ok_or_else(|| self.bad_value(key, cell, "a time in seconds, finite and not negative"))?;
+        self.columns[key.0].push(Cell::Typed(Value::Float64(time.get())));
+        Ok(Some(time))
+    }
+
+    fn push_channel(&mut self, key: ColumnKey, cell: Cell<'_>) -> Result<(), CorpusError> {
+        let number = match cell {
+            _ if cell.is_null() => return Ok(()),
+            Cell::Typed(Value::Int64(number)) => Some(number),
+            // Tools that know no missing integers write a column with gaps as floats.
+            Cell::Typed(Value::Float64(number)) => (number.fract() == 0.0).then_some(number as i64),
+            Cell::Untyped(text) | Cell::Typed(Value::String(text)) => as_int(text.trim().trim_end_matches(".0")),
+            Cell::Typed(Value::Boolean(_) | Value::Null) => None,
+        };
+        let channel = number.filter(|channel| (0..=i64::from(u16::MAX)).contains(channel));
+        let channel = channel.ok_or_else(|| self.bad_value(key, cell, "a channel's number, counted from 0"))?;
+        self.columns[key.0].push(Cell::Typed(Value::Int64(channel)));
+        self.row.channel = Some(channel);
+        Ok(())
+    }
+
+    fn bad_value(&self, key: ColumnKey, cell: Cell<'_>, wanted: &'static str) -> CorpusError {
+        let column = self.columns[key.0].name().to_owned();
+        CorpusError::BadValue { place: self.place(), column, value: format!("`{cell}`"), wanted }
+    }
+
+    /// Whether the row at hand has a value in the column.
+    pub(in crate::corpus) fn has(&self, key: ColumnKey) -> bool {
+        self.columns[key.0].len() == self.positions.len()
+    }
+
+    /// Ends the row at hand: checks that it has a recording, and makes its id where it has none.
+    pub(in crate::corpus) fn end(&mut self) -> Result<(), CorpusError> {
+        if !self.has(ColumnKey::AUDIO) {
+            return Err(CorpusError::NoAudio { place: self.place() });
+        }
+        if !self.has(ColumnKey::ID) {
+            self.derived_ids = true;
+            let id = self.row.derived_id();
+            self.put(ColumnKey::ID, Cell::Untyped(&id))?;
+        }
+        Ok(())
+    }
+
+    /// The table, once it is sure that no two rows have one id.
+    pub(in crate::corpus) fn finish(self) -> Result<CorpusTable, CorpusError> {
+        let len = self.positions.len();
+        if len == 0 {
+            return Err(CorpusError::NoRows { path: self.source });
+        }
+        let names: Vec<String> =
+            self.columns.iter().skip(STANDARD.len()).map(|cells| cells.name().to_owned()).collect();
+        let mut columns = self.columns.into_iter().map(|cells| cells.finish(len));
+        let table = CorpusTable {
+            root: self.root.path,
+            id: texts(columns.next(), "id", len),
+            audio: texts(columns.next(), "audio", len),
+            start_s: times(columns.next(), "start_s", len),
+            duration_s: times(columns.next(), "duration_s", len),
+            channel: channels(columns.next(), "channel", len),
+            text: texts(columns.next(), "text", len),
+            speaker: texts(columns.next(), "speaker", len),
+            language: texts(columns.next(), "language", len),
+            extras: names.into_iter().zip(columns).map(|(name, cells)| Extra { name, cells }).collect(),
+        };
+        let place = |row: usize| match self.positions[row] {
+            Position::Whole => Place::whole(&table.audio_path(row)),
+            position => Place { path: self.source.clone(), position },
+        };
+        let mut seen = HashMap::with_capacity(len);
+        for row in 0..len {
+            if let Some(first) = seen.insert(table.id(row), row) {
+                let (first, second) = (place(first), place(row));
+                let id = table.id(row).to_owned();
+                return Err(CorpusError::DuplicateId { id, first, second, derived: self.derived_ids });
+            }
+        }
+        drop(seen);
+        Ok(table)
+    }
+}
+
+impl Row {
+    fn derived_id(&self) -> String {
+        let folder_and_name =
+            self.audio.rsplit_once('/').map_or(("", self.audio.as_str()), |(folder, name)| (folder, name));
+        let (folder, name) = folder_and_name;
+        let stem = Path::new(name).file_stem().and_then(std::ffi::OsStr::to_str).unwrap_or(name);
+        let folders = folder.split('/').filter(|part| !matches!(*part, "" | "." | ".."));
+        let mut id = folders.chain([stem]).collect::<Vec<_>>().join("/");
+        let mut add = |mark: &str, number: i64| id.extend([mark, &number.to_string()]);
+        let milliseconds = |time: Seconds| (time.get() * 1000.0).round() as i64;
+        if let Some(start_s) = self.start_s {
+            add("-", milliseconds(start_s));
+            self.duration_s.into_iter().for_each(|duration_s| add("-", milliseconds(duration_s)));
+        }
+        self.channel.into_iter().for_each(|channel| add("-c", channel));
+        id
+    }
+}
+
+/// A standard column of text; one without any cell grew without a type.
+fn texts(cells: Option<Cells>, name: &str, len: usize) -> StringChunked {
+    if let Some(Cells::String(cells)) = cells { cells } else { StringChunked::full_null(name.into(), len) }
+}
+
+fn times(cells: Option<Cells>, name: &str, len: usize) -> Float64Chunked {
+    if let Some(Cells::Float64(cells)) = cells { cells } else { Float64Chunked::full_null(name.into(), len) }
+}
+
+fn channels(cells: Option<Cells>, name: &str, len: usize) -> Int64Chunked {
+    if let Some(Cells::Int64(cells)) = cells { cells } else { Int64Chunked::full_null(name.into(), len) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows<'a>(rows: impl IntoIterator<Item = &'a [(&'a str, &'a str)]>) -> Result<CorpusTable, CorpusError> {
+        let mut table = Rows::new(Path::new("list.csv"), Path::new("/corpus"));
+        for (line, row) in rows.into_iter().enumerate() {
+            table.begin(Position::Line(line as u64 + 1));
+            for (column, cell) in row {
+                let key = table.column(column)?;
+                table.put(key, Cell::Untyped(cell))?;
+            }
+            table.end()?;
+        }
+        table.finish()
+    }
+
+    fn message<'a>(bad: impl IntoIterator<Item = &'a [(&'a str, &'a str)]>) -> String {
+        rows(bad).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_row_without_an_id_gets_one_of_itself_alone() {
+        let table = rows([
+            &[("audio", "./a/b.c.wav")][..],
+            &[("audio", "/corpus/x.wav"), ("start_s", "1.5"), ("duration_s", "0.25"), ("channel", "1")],
+            &[("audio", "x.wav"), ("start_s", "0")],
+            &[("audio", "../x.wav"), ("duration_s", "3")],
+            &[("audio", "/elsewhere/y"), ("id", "own")],
+        ])
+        .unwrap();
+        let ids: Vec<_> = (0..table.len()).map(|row| table.id(row)).collect();
+        assert_eq!(ids, ["a/b.c", "x-1500-250-c1", "x-0", "x", "own"]);
+        assert_eq!([table.audio(1), table.audio(4)], ["x.wav", "/elsewhere/y"]);
+        assert_eq!(table.audio_path(1), Path::new("/corpus/x.wav"));
+        assert_eq!(table.audio_path(4), Path::new("/elsewhere/y"));
+    }
+
+    #[test]
+    fn a_column_that_comes_late_is_null_before_and_after() {
+        let table = rows([
+            &[("audio", "a.wav")][..],
+            &[("audio", "b.wav"), ("score", "7"), ("text", "hi"), ("duration_s", "2")],
+            &[("audio", "c.wav")],
+        ])
+        .unwrap();
+        assert_eq!(table.extras().collect::<Vec<_>>(), [("score", super::super::Kind::Int64)]);
+        let scores: Vec<_> = (0..3).map(|row| table.extra(0, row)).collect();
+        assert_eq!(scores, [Value::Null, Value::Int64(7), Value::Null]);
+        assert_eq!([table.text(0), table.text(1), table.text(2)], [None, Some("hi"), None]);
+        assert_eq!([table.duration_s(0), table.duration_s(1), table.start_s(1)], [None, Some(2.0), None]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_row_is_said_with_its_line() {
+        let twice = message([&[("audio", "a.wav"), ("id", "x")][..], &[("audio", "b.wav"), ("id", "x")]]);
+        assert_eq!(twice, "the id `x` is given twice, by `list.csv`, line 1 and by `list.csv`, line 2");
+        assert_eq!(message([&[("audio", "a.wav"), ("id", "")][..]]), "`list.csv`, line 1: the id is empty or missing");
+        assert_eq!(message([&[("id", "x")][..]]), "`list.csv`, line 1: no audio is named");
+        assert_eq!(message([&[("id", "x"), ("audio", "")][..]]), "`list.csv`, line 1: no audio is named");
+        for time in ["-1", "nan", "inf", "soon"] {
+            let message = message([&[("audio", "a.wav"), ("duration_s", time)][..]]);
+            assert!(message.contains(&format!("`duration_s` is `{time}`, but must be a time")), "{message}");
+        }
+        assert!(message([&[("audio", "a.wav"), ("channel", "left")][..]]).contains("channel's number"));
+        assert!(message([&[("audio", "a.wav"), ("text", "a"), ("text", "b")][..]]).contains("`text` is given twice"));
+    }
+
+    #[test]
+    fn a_name_that_datasets_use_themselves_is_refused() {
+        for column in RESERVED {
+            let message = message([&[("audio", "a.wav"), (column, "1")][..]]);
+            assert!(message.contains(&format!("columns: {{source_{column}: {column}}}")), "{message}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! CSV and TSV.
+
+use std::path::Path;
+
+use csv::{ErrorKind, ReaderBuilder, StringRecord};
+
+use super::Table;
+use crate::corpus::corpus_table::{Cell, Rows};
+use crate::corpus::{CorpusError, Place, Position};
+
+/// What a quote means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quoting {
+    /// A cell in quotes may hold delimiters, line ends and doubled quotes.
+    Rfc4180,
+    /// A quote is a letter like any other.
+    None,
+}
+
+impl Table {
+    pub(super) fn read_delimited(
+        &self,
+        path: &Path,
+        quoting: Quoting,
+        delimiter: char,
+        rows: &mut Rows,
+    ) -> Result<(), CorpusError> {
+        let fail = |error: csv::Error| csv_error(path, error);
+        let file = std::fs::File::open(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })?;
+        let mut reader =
+            ReaderBuilder::new().delimiter(delimiter as u8).quoting(quoting == Quoting::Rfc4180).from_reader(file);
+        let header: Vec<String> = reader.headers().map_err(fail)?.iter().map(str::to_owned).collect();
+        let keys = self.resolve(path, &header, rows)?;
+        let mut record = StringRecord::new();
+        while reader.read_record(&mut record).map_err(fail)? {
+            rows.begin(record.position().map_or(Position::Whole, |position| Position::Line(position.line())));
+            for (cell, keys) in record.iter().zip(&keys) {
+                keys.iter().try_for_each(|key| rows.put(*key, Cell::Untyped(cell)))?;
+            }
+            rows.end()?;
+        }
+        Ok(())
+    }
+}
+
+fn csv_error(path: &Path, error: csv::Error) -> CorpusError {
+    let line = error.position().map(csv::Position::line);
+    let place = line.map_or_else(|| Place::whole(path), |line| Place::line(path, line));
+    match error.kind() {
+        ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            CorpusError::RecordLength { place, expected: *expected_len, found: *len }
+        }
+        _ => CorpusError::Csv { place, source: error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::{CorpusTable, Kind, ReadCorpus, Value};
+    use crate::variables::Variables;
+
+    fn read(name: &str, settings: &str, content: &[u8]) -> Result<CorpusTable, CorpusError> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), content).unwrap();
+        let reader: Table = serde_saphyr::from_str(&format!("{{ path: '${{DIR}}/{name}', {settings} }}")).unwrap();
+        let variable = ("DIR".to_owned(), folder.path().to_str().unwrap().to_owned());
+        reader.read(&[variable].into_iter().collect::<Variables>())
+    }
+
+    fn message(name: &str, settings: &str, content: &str) -> String {
+        read(name, settings, content.as_bytes()).unwrap_err().to_string()
+    }
+
+    const COMMON_VOICE: &str = "client_id\tpath\tsentence\tup_votes\tdown_votes\tage\tlocale\n\
+        c1\tcommon_voice_en_1.mp3\t\"Stop!\" he said.\t2\t0\t\ten\n\
+        c2\tcommon_voice_en_2.mp3\tNo, \"never.\t3\t1\tteens\ten\n";
+
+    #[test]
+    fn common_voice_needs_a_mapping_and_no_more() {
+        let settings = "audio_root: '${DIR}/clips', columns: { audio: path, text: sentence, speaker: client_id, language: locale }";
+        let table = read("validated.tsv", settings, COMMON_VOICE.as_bytes()).unwrap();
+        assert_eq!((table.id(0), table.audio(0)), ("common_voice_en_1", "common_voice_en_1.mp3"));
+        assert!(table.audio_path(0).ends_with("clips/common_voice_en_1.mp3"));
+        assert_eq!((table.text(0), table.text(1)), (Some("\"Stop!\" he said."), Some("No, \"never.")));
+        assert_eq!((table.speaker(1), table.language(1)), (Some("c2"), Some("en")));
+        let kinds = [("up_votes", Kind::Int64), ("down_votes", Kind::Int64), ("age", Kind::String)];
+        assert_eq!(table.extras().collect::<Vec<_>>(), kinds);
+        assert_eq!((table.extra(2, 0), table.extra(2, 1)), (Value::Null, Value::String("teens")));
+    }
+
+    #[test]
+    fn csv_is_quoted_as_rfc_4180_says_and_lines_are_counted_through_quotes() {
+        let content = "\u{feff}audio,text,duration_s\na.wav,\"Well, \"\"yes\"\"\nno\",1.5\nb.wav,,\nc.wav,x,-2\n";
+        let table = read("a.csv", "", content.rsplit_once("c.wav").unwrap().0.as_bytes()).unwrap();
+        assert_eq!((table.text(0), table.text(1)), (Some("Well, \"yes\"\nno"), None));
+        assert_eq!((table.duration_s(0), table.duration_s(1)), (Some(1.5), None));
+        let message = message("a.csv", "", content);
+        assert!(message.contains("a.csv`, line 5: `duration_s` is `-2`"), "{message}");
+    }
+
+    #[test]
+    fn one_source_column_may_fill_two_columns_and_be_dropped_or_renamed() {
+        let content = "path;copy;secret\na.wav;1;x\n";
+        let settings = "format: csv, delimiter: ';', columns: { id: path, audio: path, take: copy }, drop: [secret]";
+        let table = read("a.txt", settings, content.as_bytes()).unwrap();
+        assert_eq!((table.id(0), table.audio(0)), ("a.wav", "a.wav"));
+        assert_eq!(table.extras().collect::<Vec<_>>(), [("take", Kind::Int64)]);
+    }
+
+    #[test]
+    fn a_column_that_is_not_there_is_named_with_the_nearest_and_all_others() {
+        let message = message("a.tsv", "columns: { audio: path, text: sentense }", COMMON_VOICE);
+        assert!(
+            message.contains("no column `sentense` (did you mean `sentence`?); it has `client_id`, `path`,"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_header_that_fills_a_column_twice_is_refused() {
+        let twice = message("a.csv", "columns: { text: sentence }", "audio,text,sentence\n");
+        assert!(twice.contains("`text` is given twice, the second time by `sentence`"), "{twice}");
+        assert!(message("a.csv", "", "audio,x,x\na,1,2\n").contains("`x` is given twice"));
+        assert!(message("a.csv", "", ",audio\n0,a\n").contains("without a name"));
+        assert!(message("a.csv", "", "audio,key\na,1\n").contains("source_key: key"));
+    }
+
+    #[test]
+    fn a_bad_record_is_named_by_its_line() {
+        let short = message("a.csv", "", "audio,text\na.wav,x\nb.wav\n");
+        assert!(short.ends_with("a.csv`, line 3: the record has 1 cells, the header has 2"), "{short}");
+        let bytes = read("a.csv", "", b"audio\na.wav\n\xff.wav\n").unwrap_err();
+        assert!(matches!(&bytes, CorpusError::Csv { place, .. } if place.position == Position::Line(3)), "{bytes:?}");
+        assert!(message("a.csv", "", "audio,id\na.wav,1\nb.wav,\n").contains("line 3: the id is empty"));
+        assert!(message("a.csv", "", "audio,text\n").contains("no rows"));
+        assert!(message("a.csv", "", "path,text\na,x\n").ends_with("`columns: {audio: …}` with one of `path`, `text`"));
+    }
+
+    #[test]
+    fn a_format_that_nothing_says_is_asked_for() {
+        assert!(message("a.txt", "", "audio\na\n").contains("write `format: csv`"));
+        assert!(message("a.ndjson", "delimiter: ';'", "{}").contains("`delimiter` is for csv and tsv"));
+        for delimiter in ["';;'", "'\"'", "'ä'", "''"] {
+            let error = serde_saphyr::from_str::<Table>(&format!("{{ path: x, delimiter: {delimiter} }}")).unwrap_err();
+            assert!(error.to_string().contains("one ASCII character"), "{error}");
+        }
+    }
+
+    #[test]
+    fn json_lines_are_mapped_like_any_table() {
+        let lines = b"{\"file\": \"a.wav\", \"score\": 1}\n{\"file\": \"b.wav\", \"score\": 0.5, \"late\": true}\n";
+        let table = read("a.ndjson", "columns: { audio: file, id: file }", lines).unwrap();
+        assert_eq!((table.id(1), table.audio(1)), ("b.wav", "b.wav"));
+        assert_eq!(table.extras().collect::<Vec<_>>(), [("score", Kind::Float64), ("late", Kind::Boolean)]);
+        let missing = read("a.ndjson", "columns: { audio: file, text: sentence }", lines).unwrap_err().to_string();
+        assert!(missing.contains("no column `sentence`") && missing.contains("`late`"), "{missing}");
+        let no_id = read("a.ndjson", "columns: { audio: file, id: late }", lines).unwrap_err().to_string();
+        assert!(no_id.contains("line 1: the id, the field `late`, is empty or missing"), "{no_id}");
+    }
+}

@@ -1,0 +1,205 @@
+//! Parquet, a batch of rows at a time.
+
+use std::path::Path;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, LargeStringArray, PrimitiveArray};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::Table;
+use crate::corpus::corpus_table::{Cell, Rows, Value};
+use crate::corpus::{CorpusError, Position};
+
+impl Table {
+    pub(super) fn read_parquet(&self, path: &Path, rows: &mut Rows) -> Result<(), CorpusError> {
+        let fail = |source| CorpusError::Parquet { path: path.to_owned(), source };
+        let file = std::fs::File::open(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(fail)?;
+        let schema = builder.schema();
+        let sources: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let resolved = self.resolve(path, &sources, rows)?;
+        let (read, keys): (Vec<_>, Vec<_>) =
+            resolved.into_iter().enumerate().filter(|(_, keys)| !keys.is_empty()).unzip();
+        for column in &read {
+            let field = schema.field(*column);
+            target_type(field.data_type()).ok_or_else(|| CorpusError::ColumnType {
+                path: path.to_owned(),
+                column: field.name().clone(),
+                kind: field.data_type().to_string(),
+            })?;
+        }
+        let names: Vec<&str> = read.iter().map(|column| sources[*column].as_str()).collect();
+        let mask = ProjectionMask::roots(builder.parquet_schema(), read.iter().copied());
+        let mut number = 0;
+        for batch in builder.with_projection(mask).build().map_err(fail)? {
+            let batch =
+                batch.map_err(|source| CorpusError::Parquet { path: path.to_owned(), source: source.into() })?;
+            let columns = batch.columns().iter().zip(&names).map(|(array, name)| Cells::of(array, path, name));
+            let columns = columns.collect::<Result<Vec<_>, _>>()?;
+            for row in 0..batch.num_rows() {
+                number += 1;
+                rows.begin(Position::Row(number));
+                for (cells, keys) in columns.iter().zip(&keys) {
+                    keys.iter().try_for_each(|key| rows.put(*key, cells.cell(row)))?;
+                }
+                rows.end()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The Arrow type in which a column's cells are read; none where a corpus table cannot hold them.
+fn target_type(source: &DataType) -> Option<DataType> {
+    match source {
+        DataType::Null
+        | DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Utf8View
+        | DataType::Date32
+        | DataType::Date64
+        | DataType::Time32(_)
+        | DataType::Time64(_)
+        | DataType::Timestamp(..)
+        | DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => Some(DataType::LargeUtf8),
+        DataType::Boolean => Some(DataType::Boolean),
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => Some(DataType::Float64),
+        integer if integer.is_integer() => Some(DataType::Int64),
+        DataType::Dictionary(_, values) => target_type(values),
+        _ => None,
+    }
+}
+
+/// A batch of one column.
+enum Cells {
+    Strings(LargeStringArray),
+    Ints(PrimitiveArray<Int64Type>),
+    Floats(PrimitiveArray<Float64Type>),
+    Booleans(BooleanArray),
+}
+
+impl Cells {
+    fn of(array: &ArrayRef, path: &Path, column: &str) -> Result<Self, CorpusError> {
+        let target = target_type(array.data_type()).unwrap_or(DataType::LargeUtf8);
+        // Not `safe`: a number that does not fit is an error, not a null.
+        let strict = CastOptions { safe: false, ..CastOptions::default() };
+        let array = cast_with_options(array, &target, &strict).map_err(|source| CorpusError::ColumnValue {
+            path: path.to_owned(),
+            column: column.to_owned(),
+            source,
+        })?;
+        Ok(match target {
+            DataType::Boolean => Self::Booleans(array.as_boolean().clone()),
+            DataType::Int64 => Self::Ints(array.as_primitive().clone()),
+            DataType::Float64 => Self::Floats(array.as_primitive().clone()),
+            _ => Self::Strings(array.as_string().clone()),
+        })
+    }
+
+    fn cell(&self, row: usize) -> Cell<'_> {
+        let value = match self {
+            Self::Strings(array) if array.is_valid(row) => Value::String(array.value(row)),
+            Self::Ints(array) if array.is_valid(row) => Value::Int64(array.value(row)),
+            Self::Floats(array) if array.is_valid(row) => Value::Float64(array.value(row)),
+            Self::Booleans(array) if array.is_valid(row) => Value::Boolean(array.value(row)),
+            _ => Value::Null,
+        };
+        Cell::Typed(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        DictionaryArray, Float32Array, Int8Array, ListArray, RecordBatch, StringArray, StringViewArray,
+        TimestampSecondArray, UInt64Array,
+    };
+    use arrow::datatypes::{Int32Type, UInt8Type};
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+    use crate::corpus::{CorpusTable, Kind, ReadCorpus};
+    use crate::variables::Variables;
+
+    fn read(settings: &str, columns: Vec<(&str, ArrayRef)>) -> Result<CorpusTable, CorpusError> {
+        let folder = tempfile::tempdir().unwrap();
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let file = std::fs::File::create(folder.path().join("a.parquet")).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let reader: Table = serde_saphyr::from_str(&format!("{{ path: '${{DIR}}/a.parquet', {settings} }}")).unwrap();
+        let variable = ("DIR".to_owned(), folder.path().to_str().unwrap().to_owned());
+        reader.read(&[variable].into_iter().collect::<Variables>())
+    }
+
+    fn paths() -> ArrayRef {
+        Arc::new(StringArray::from(vec!["a.wav", "b.wav"]))
+    }
+
+    fn lists() -> ArrayRef {
+        Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1)]), Some([Some(2)])]))
+    }
+
+    #[test]
+    fn every_flat_type_is_converted() {
+        let speakers: DictionaryArray<UInt8Type> = ["x", "y"].into_iter().collect();
+        let table = read(
+            "columns: { audio: file, duration_s: seconds }, drop: [lists]",
+            vec![
+                ("lists", lists()),
+                ("file", paths()),
+                ("seconds", Arc::new(Float32Array::from(vec![Some(1.5), None]))),
+                ("speaker", Arc::new(speakers)),
+                ("text", Arc::new(StringViewArray::from(vec![Some("a long text, longer than a view"), None]))),
+                ("level", Arc::new(Int8Array::from(vec![-3, 4]))),
+                ("votes", Arc::new(UInt64Array::from(vec![1, 2]))),
+                ("good", Arc::new(BooleanArray::from(vec![Some(true), None]))),
+                ("when", Arc::new(TimestampSecondArray::from(vec![0, 86_400]))),
+            ],
+        )
+        .unwrap();
+        assert_eq!((table.id(1), table.duration_s(0), table.duration_s(1)), ("b", Some(1.5), None));
+        assert_eq!((table.speaker(1), table.text(0)), (Some("y"), Some("a long text, longer than a view")));
+        let kinds = [("level", Kind::Int64), ("votes", Kind::Int64), ("good", Kind::Boolean), ("when", Kind::String)];
+        assert_eq!(table.extras().collect::<Vec<_>>(), kinds);
+        let cells: Vec<_> = (0..4).map(|column| table.extra(column, 0)).collect();
+        let (int, truth, when) = (Value::Int64, Value::Boolean(true), Value::String("1970-01-01T00:00:00"));
+        assert_eq!(cells, [int(-3), int(1), truth, when]);
+    }
+
+    #[test]
+    fn a_nested_column_is_refused_by_name() {
+        let message = read("", vec![("audio", paths()), ("tokens", lists())]).unwrap_err().to_string();
+        assert!(message.contains("the column `tokens` is of type List") && message.contains("`drop`"), "{message}");
+    }
+
+    #[test]
+    fn a_number_that_does_not_fit_is_an_error_and_not_a_null() {
+        let votes: ArrayRef = Arc::new(UInt64Array::from(vec![1, u64::MAX]));
+        let error = read("", vec![("audio", paths()), ("votes", votes)]).unwrap_err();
+        assert!(matches!(&error, CorpusError::ColumnValue { column, .. } if column == "votes"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_row_is_named_by_its_number() {
+        let times: ArrayRef = Arc::new(Float32Array::from(vec![0.0, f32::NAN]));
+        let message = read("", vec![("audio", paths()), ("start_s", times)]).unwrap_err().to_string();
+        assert!(message.contains("a.parquet`, row 2: `start_s` is `NaN`"), "{message}");
+    }
+
+    #[test]
+    fn what_is_no_parquet_file_is_an_error() {
+        let file = tempfile::Builder::new().suffix(".parquet").tempfile().unwrap();
+        std::fs::write(file.path(), b"not parquet at all").unwrap();
+        let reader: Table = serde_saphyr::from_str(&format!("path: '{}'", file.path().display())).unwrap();
+        assert!(matches!(reader.read(&Variables::default()), Err(CorpusError::Parquet { .. })));
+    }
+}
