@@ -1,11 +1,51 @@
 //! wavemill turns recordings into training data.
+//!
+//! ```text
+//! corpus ──► select ──► plan ──► [ load ► resample ► featurize ] ──► write ──► commit
+//!  table      SQL     shards of          one utterance a core          one shard   manifest
+//! (polars)  (polars)  utterances     (symphonia, rubato, realfft)      (parquet)
+//! ```
+//!
+//! Three ideas carry everything. A *shard* is the unit of work, of commit and of retry: the [`plan`] fixes which utterances
+//! it holds before any sound is read, so it is a pure function of the plan and its number. *Randomness* is a function of
+//! seed, stage, utterance and copy ([`seed`]), never a stream. The *manifest* is written last: without it no dataset
+//! exists, and with it every byte is accounted for.
+//!
+//! ```
+//! use wavemill::manifest::{DatasetFolder, Manifest};
+//! use wavemill::run::{Existing, Options, Silent};
+//! use wavemill::variables::Variables;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let out = tempfile::tempdir()?;
+//! let variables = Variables::default();
+//! let pipeline = wavemill::pipeline::read("pipelines/sample.yaml".as_ref(), &variables)?;
+//! let plan = wavemill::plan::Plan::make(pipeline, &variables)?;
+//!
+//! let folder = DatasetFolder::new(out.path());
+//! let options = Options { threads: 2, share: None, existing: Existing::Keep };
+//! wavemill::run::run(&plan, &folder, options, &Silent, &false.into())?;
+//! assert_eq!(Manifest::read(&folder)?.totals.rows, 12);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod audio;
+pub mod cli;
 pub mod corpus;
+pub mod durable;
+pub mod error;
 pub mod family;
 pub mod featurize;
 pub mod load;
+pub mod manifest;
+pub mod nearest;
+pub mod pipeline;
+pub mod plan;
 pub mod resample;
+pub mod run;
 pub mod seed;
 pub mod spectrum;
 pub mod variables;
+pub mod verify;
+pub mod write;

@@ -1,1 +1,7 @@
-fn main(){}
+//! The `wavemill` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wavemill::cli::main()
+}

@@ -5,6 +5,7 @@ mod cells;
 mod rows;
 mod select;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::{
@@ -36,6 +37,8 @@ pub struct CorpusTable {
     audio: StringChunked,
     start_s: Float64Chunked,
     duration_s: Float64Chunked,
+    /// The durations that the source gives: a length that was only measured cuts nothing.
+    given_s: Float64Chunked,
     channel: Int64Chunked,
     text: StringChunked,
     speaker: StringChunked,
@@ -94,10 +97,16 @@ impl CorpusTable {
         self.start_s.get(row)
     }
 
-    /// How long the utterance is, in seconds; none where the source does not say.
+    /// How long the utterance is, in seconds; none where neither the source says so nor a header was read.
     #[must_use]
     pub fn duration_s(&self, row: usize) -> Option<f64> {
         self.duration_s.get(row)
+    }
+
+    /// After how many seconds from its start the source lets the utterance end; none is the end of the recording.
+    #[must_use]
+    pub fn cut_duration_s(&self, row: usize) -> Option<f64> {
+        self.given_s.get(row)
     }
 
     /// The one channel of the recording that the utterance is in, counted from 0; none is all of them.
@@ -181,11 +190,42 @@ impl CorpusTable {
             audio: taken(&self.audio, rows),
             start_s: taken(&self.start_s, rows),
             duration_s: taken(&self.duration_s, rows),
+            given_s: taken(&self.given_s, rows),
             channel: taken(&self.channel, rows),
             text: taken(&self.text, rows),
             speaker: taken(&self.speaker, rows),
             language: taken(&self.language, rows),
             extras: self.extras.iter().map(extra).collect(),
+        }
+    }
+
+    /// The table with an utterance for every channel of its recording: `counts[row]` of them, where the source names none.
+    /// The utterances of a recording with several channels are called `id-ch0`, `id-ch1`, …
+    ///
+    /// # Errors
+    ///
+    /// Such an id is taken by another row: it is returned.
+    ///
+    /// # Panics
+    ///
+    /// `counts` has another length than the table.
+    pub fn each_channel(&self, counts: &[u16]) -> Result<Self, String> {
+        assert_eq!(counts.len(), self.len(), "a count a row");
+        let channels = |row: usize| if self.channel(row).is_none() { counts[row].max(1) } else { 1 };
+        let rows: Vec<(u32, u16)> =
+            (0..self.len()).flat_map(|row| (0..channels(row)).map(move |channel| (row as u32, channel))).collect();
+        let mut table = self.gather(&rows.iter().map(|(row, _)| *row).collect::<Vec<_>>());
+        let id = |&(row, channel): &(u32, u16)| match channels(row as usize) {
+            1 => self.id(row as usize).to_owned(),
+            _ => format!("{}-ch{channel}", self.id(row as usize)),
+        };
+        let channel = |&(row, channel): &(u32, u16)| self.channel(row as usize).or(Some(i64::from(channel)));
+        table.id = rows.iter().map(id).collect::<StringChunked>().with_name("id".into());
+        table.channel = rows.iter().map(channel).collect::<Int64Chunked>().with_name("channel".into());
+        let mut seen = HashSet::with_capacity(table.len());
+        match (0..table.len()).find(|row| !seen.insert(table.id(*row))) {
+            Some(row) => Err(table.id(row).to_owned()),
+            None => Ok(table),
         }
     }
 
@@ -254,6 +294,14 @@ mod tests {
         let table = three().with_durations(&[Some(1.0), None, Some(3.0)]).with_durations(&[Some(9.0), None, None]);
         assert_eq!([0, 1, 2].map(|row| table.duration_s(row)), [Some(1.0), None, Some(3.0)]);
         assert_eq!(table.select("duration_s > 2").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn every_channel_of_a_recording_can_be_an_utterance_of_its_own() {
+        let table = three().each_channel(&[2, 1, 3]).unwrap();
+        let rows: Vec<_> = (0..table.len()).map(|row| (table.id(row), table.channel(row).unwrap())).collect();
+        assert_eq!(rows[..3], [("a-ch0", 0), ("a-ch1", 1), ("b", 0)]);
+        assert_eq!(rows.len(), 6);
     }
 
     #[test]

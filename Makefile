@@ -1,0 +1,58 @@
+# Every target that people and CI use; `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: help setup run test check bench golden docs peers install
+
+# The Debian packages that the build needs, as tool:package. libopus is built from the source in its crate.
+TOOLS := cc:gcc c++:g++ cmake:cmake
+# Python environments for what the peers are needed for; never for building or testing.
+VENVS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/wavemill
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1|\2/' | column -t -s '|'
+
+setup: ## Install what the build needs (a C compiler and cmake); does nothing where they are
+	@missing=(); \
+	for tool in $(TOOLS); do command -v "$${tool%%:*}" >/dev/null || missing+=("$${tool##*:}"); done; \
+	if [ $${#missing[@]} -gt 0 ]; then \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get -qq update; $$sudo apt-get -qq install -y --no-install-recommends "$${missing[@]}"; \
+	fi; \
+	command -v cargo >/dev/null || { echo 'wavemill needs Rust: see rustup.rs' >&2; exit 1; }
+
+run: setup ## Make a dataset of the bundled sample corpus and show it
+	cargo build --quiet
+	cargo run --quiet -- run pipelines/sample.yaml --out out/sample
+	cargo run --quiet -- inspect out/sample
+	cargo run --quiet -- inspect out/sample alba-01
+
+test: setup ## Run every test
+	@if cargo nextest --version >/dev/null 2>&1; \
+	then cargo nextest run --no-fail-fast --status-level fail; \
+	else cargo test --no-fail-fast --lib --tests; fi
+	cargo test --doc
+
+check: setup ## Check format and lints, as CI does
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+bench: setup ## Measure the hot functions
+	cargo bench
+
+golden: ## Remake the reference outputs of the peers (downloads several GB of wheels)
+	fixtures/golden/make.sh "$(VENVS)/golden"
+
+docs: setup ## Remake the pages of docs/ that come from the code
+	cargo build --quiet
+	for family in corpus featurize write; do cargo run --quiet -- list --markdown $$family > docs/$$family.md; done
+	cargo run --quiet -- list --rejects > docs/rejects.md
+	cargo run --quiet -- schema > docs/pipeline.schema.json
+
+peers: ## Open the dataset DIR=out/sample with pyarrow, polars and DuckDB, and compare with kaldi-native-fbank
+	@test -x "$(VENVS)/peers/bin/python" || python3 -m venv "$(VENVS)/peers"
+	"$(VENVS)/peers/bin/pip" install --quiet --requirement benches/peers/requirements.txt
+	"$(VENVS)/peers/bin/python" benches/peers/open_dataset.py "$(or $(DIR),out/sample)"
+
+install: setup ## Install the optimised `wavemill` into cargo's folder of programs
+	cargo install --path . --locked

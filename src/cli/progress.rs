@@ -1,0 +1,225 @@
+//! What a run tells while it goes on: a bar on a terminal, lines of text when piped, JSON lines for machines.
+
+use std::io::{self, IsTerminal};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::manifest::Reject;
+use crate::run::Watch;
+
+use super::{count, length};
+
+/// How often a run without a bar tells how far it is.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Rejects that are told one by one; the rest is counted, and all stand in `rejects.jsonl`.
+const TOLD_REJECTS: usize = 10;
+
+/// How progress is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    Bar,
+    Lines,
+    Json,
+    Quiet,
+}
+
+impl Style {
+    /// A bar where somebody looks, lines where they are kept.
+    pub(super) fn for_stderr() -> Self {
+        if io::stderr().is_terminal() { Self::Bar } else { Self::Lines }
+    }
+}
+
+/// Tells on standard error how far a run is.
+pub(super) struct Reporter {
+    style: Style,
+    bar: ProgressBar,
+    state: Mutex<State>,
+}
+
+struct State {
+    started: Instant,
+    last_line: Instant,
+    entries: usize,
+    entries_done: usize,
+    /// Seconds of sound that are planned, done (rejects count as planned), and made into rows.
+    planned: f64,
+    done: f64,
+    heard: f64,
+    rejects: usize,
+}
+
+impl State {
+    /// Seconds of sound a second, rejects left aside.
+    fn times_real_time(&self) -> f64 {
+        self.heard / self.started.elapsed().as_secs_f64().max(1e-3)
+    }
+
+    /// The part of the work that is done: by sound where its length is known, else by utterances.
+    fn fraction(&self) -> f64 {
+        let (done, all) = if self.planned > 0.0 { (self.done, self.planned) } else { (self.entries_done as f64, self.entries as f64) };
+        if all > 0.0 { (done / all).min(1.0) } else { 1.0 }
+    }
+
+    /// Seconds until the end at the speed so far.
+    fn seconds_left(&self) -> Option<f64> {
+        let fraction = self.fraction();
+        (fraction > 0.0).then(|| self.started.elapsed().as_secs_f64() * (1.0 - fraction) / fraction)
+    }
+
+    fn line(&self) -> String {
+        let left = self.seconds_left().map_or("…".to_owned(), length);
+        format!(
+            "{} of {} · {}× real time · {} rejects · {left} left",
+            length(self.done),
+            length(self.planned),
+            count(self.times_real_time() as u64),
+            count(self.rejects as u64),
+        )
+    }
+}
+
+impl Reporter {
+    pub(super) fn new(style: Style) -> Self {
+        // A second subscriber in one process is refused, which only tests meet.
+        let _ = match style {
+            Style::Json => tracing_subscriber::fmt().json().with_writer(io::stderr).try_init(),
+            Style::Bar | Style::Lines | Style::Quiet => {
+                let level = if style == Style::Quiet { tracing::Level::WARN } else { tracing::Level::INFO };
+                let plain = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level);
+                plain.without_time().with_target(false).with_ansi(io::stderr().is_terminal()).try_init()
+            }
+        };
+        let target = if style == Style::Bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let now = Instant::now();
+        let state = State {
+            started: now,
+            last_line: now,
+            entries: 0,
+            entries_done: 0,
+            planned: 0.0,
+            done: 0.0,
+            heard: 0.0,
+            rejects: 0,
+        };
+        Self { style, bar: ProgressBar::with_draw_target(None, target), state: Mutex::new(state) }
+    }
+
+    /// Tells what is going on before there is anything to count.
+    pub(super) fn say(&self, what: &str) {
+        match self.style {
+            Style::Bar => {
+                self.bar.set_style(ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+                self.bar.set_message(what.to_owned());
+                self.bar.enable_steady_tick(Duration::from_millis(100));
+            }
+            Style::Lines | Style::Json => tracing::info!("{what}"),
+            Style::Quiet => {}
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// Seconds of sound that were made into rows.
+    pub(super) fn heard_seconds(&self) -> f64 {
+        self.state().heard
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn step(&self, state: &mut State) {
+        state.entries_done += 1;
+        match self.style {
+            Style::Bar => {
+                self.bar.set_position((state.fraction() * BAR_STEPS as f64) as u64);
+                self.bar.set_message(state.line());
+            }
+            Style::Lines | Style::Json if state.last_line.elapsed() >= LINE_EVERY => {
+                state.last_line = Instant::now();
+                if self.style == Style::Lines {
+                    tracing::info!("{}", state.line());
+                } else {
+                    tracing::info!(
+                        hours_done = state.done / 3600.0,
+                        hours = state.planned / 3600.0,
+                        times_real_time = state.times_real_time(),
+                        rows = state.entries_done - state.rejects,
+                        rejects = state.rejects,
+                        seconds_left = state.seconds_left(),
+                        "progress"
+                    );
+                }
+            }
+            Style::Lines | Style::Json | Style::Quiet => {}
+        }
+    }
+}
+
+/// The bar's resolution.
+const BAR_STEPS: u64 = 10_000;
+
+impl Watch for Reporter {
+    fn start(&self, entries: usize, seconds: f64, shards: usize, shards_done: usize) {
+        let mut state = self.state();
+        state.started = Instant::now();
+        state.last_line = state.started;
+        (state.entries, state.planned) = (entries, seconds);
+        match self.style {
+            Style::Bar => {
+                let template = "{wide_bar:.cyan/dim} {percent:>3}%  {msg}";
+                let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+                self.bar.disable_steady_tick();
+                self.bar.set_style(style.progress_chars("━╸─"));
+                self.bar.set_length(BAR_STEPS);
+            }
+            Style::Lines | Style::Json => {
+                tracing::info!(utterances = entries, hours = seconds / 3600.0, shards, shards_done, "started");
+            }
+            Style::Quiet => {}
+        }
+    }
+
+    fn row(&self, seconds: f64) {
+        let mut state = self.state();
+        state.heard += seconds;
+        state.done += seconds;
+        self.step(&mut state);
+    }
+
+    fn reject(&self, reject: &Reject, planned_seconds: f64) {
+        let mut state = self.state();
+        state.rejects += 1;
+        state.done += planned_seconds;
+        if state.rejects <= TOLD_REJECTS || self.style == Style::Json {
+            let Reject { id, audio, stage, code, message, .. } = reject;
+            match self.style {
+                Style::Bar => self.bar.println(format!("left out {audio}: {stage}: {message} [{code}]")),
+                Style::Lines => tracing::warn!("left out {audio}: {stage}: {message} [{code}]"),
+                Style::Json => tracing::warn!(id, audio, stage, code, message, "reject"),
+                Style::Quiet => {}
+            }
+            if state.rejects == TOLD_REJECTS {
+                match self.style {
+                    Style::Bar => self.bar.println("further ones are counted; all will stand in rejects.jsonl"),
+                    Style::Lines => tracing::warn!("further ones are counted; all will stand in rejects.jsonl"),
+                    Style::Json | Style::Quiet => {}
+                }
+            }
+        }
+        self.step(&mut state);
+    }
+
+    fn shard(&self, shard: usize) {
+        if self.style == Style::Json {
+            tracing::info!(shard, "committed");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `wavemill run`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+
+use crate::manifest::{DatasetFolder, Manifest};
+use crate::plan;
+use crate::run::{self, Existing, Options, Share};
+
+use super::exit::Failure;
+use super::progress::{Reporter, Style};
+use super::{PipelineArgs, count, counted, length, print, shown, size};
+
+/// Make a dataset, or what is missing of it
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// The folder of the dataset
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Threads that decode and compute [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Make only the I-th of N parts, I counted from 0; `wavemill commit` joins the parts
+    #[arg(long, value_name = "I/N")]
+    worker: Option<Share>,
+    /// Replace a dataset of another plan in the folder
+    #[arg(long)]
+    overwrite: bool,
+    /// Tell only what went wrong
+    #[arg(long)]
+    quiet: bool,
+    /// How progress is told: a bar on a terminal, else lines; or JSON lines for machines
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    log: Option<Log>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Log {
+    /// Lines of text, on a terminal too
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl Run {
+    pub(super) fn execute(&self) -> Result<(), Failure> {
+        let style = match (self.quiet, self.log) {
+            (true, _) => Style::Quiet,
+            (false, Some(Log::Json)) => Style::Json,
+            (false, Some(Log::Text)) => Style::Lines,
+            (false, None) => Style::for_stderr(),
+        };
+        let reporter = Reporter::new(style);
+        let started = Instant::now();
+        let (pipeline, variables) = self.pipeline.read()?;
+        reporter.say("reading the corpus");
+        let plan = plan::Plan::make(pipeline, &variables)?;
+        let folder = DatasetFolder::new(&self.out);
+        let options = Options {
+            threads: self.threads.map_or_else(all_cores, NonZeroUsize::get),
+            share: self.worker,
+            existing: if self.overwrite { Existing::Overwrite } else { Existing::Keep },
+        };
+        let outcome = run::run(&plan, &folder, options, &reporter, &stop_on_signal());
+        reporter.finish();
+        outcome?;
+        if self.quiet {
+            return Ok(());
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        match self.worker {
+            Some(share) => {
+                let progress = run::progress(&folder)?;
+                print(&format!(
+                    "worker {share} is done: {} of {} in {} are made; `wavemill commit {}` joins them when all are\n",
+                    count(progress.done.len() as u64),
+                    counted(progress.head.num_shards as u64, "shard"),
+                    shown(&self.out),
+                    shown(&self.out),
+                ))
+            }
+            None => print(&summary(&Manifest::read(&folder)?, &self.out, reporter.heard_seconds(), seconds)),
+        }
+    }
+}
+
+/// What a finished run tells: what there is, and how fast it came.
+pub(super) fn summary(manifest: &Manifest, out: &std::path::Path, heard: f64, seconds: f64) -> String {
+    let totals = &manifest.totals;
+    let speed = if heard > 0.0 {
+        format!("made in {} ({}× real time)", length(seconds), count((heard / seconds) as u64))
+    } else {
+        "everything was already there".to_owned()
+    };
+    let rejects = match totals.rejects {
+        0 => "none left out".to_owned(),
+        rejects => {
+            let codes: Vec<String> = totals.rejects_by_code.iter().map(|(code, number)| format!("{number} {code}")).collect();
+            format!("{} left out ({}): see rejects.jsonl", count(rejects), codes.join(", "))
+        }
+    };
+    format!(
+        "{} of {} in {}, {}; {rejects}; {speed}\n{}\n",
+        counted(totals.rows, "row"),
+        length(totals.hours * 3600.0),
+        counted(manifest.shards.len() as u64, "shard"),
+        size(totals.bytes),
+        shown(out)
+    )
+}
+
+/// The number of threads that fill the machine.
+pub(super) fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// Set by Ctrl-C or a polite kill: the shards in flight are abandoned, and the folder can be resumed. A second one ends
+/// the process at once, which costs no more.
+fn stop_on_signal() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let heard = stop.clone();
+    let installed = ctrlc::set_handler(move || {
+        if heard.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+    if let Err(error) = installed {
+        tracing::warn!(%error, "Ctrl-C will end the run at once");
+    }
+    stop
+}

@@ -1,0 +1,202 @@
+//! The record of a finished run: what a dataset holds, how it was made, and what was left out of it.
+//!
+//! Architecture invariant: nothing in these files tells when, where or by whom they were made, so that the same pipeline
+//! over the same corpus gives the same bytes.
+
+mod record;
+mod schema;
+mod statistics;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::durable;
+
+pub use record::{Reject, ShardRecord};
+pub use schema::{ColumnSchema, Dtype};
+pub use statistics::{Moments, Statistics};
+
+/// The version of the dataset's layout on disk.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Where the parts of a dataset stand in its folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetFolder(PathBuf);
+
+impl DatasetFolder {
+    /// The dataset in the folder `path`, made or to be made.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// `manifest.json`: written last; readers trust nothing else.
+    #[must_use]
+    pub fn manifest(&self) -> PathBuf {
+        self.0.join("manifest.json")
+    }
+
+    /// `plan.parquet`: which utterance goes where.
+    #[must_use]
+    pub fn plan(&self) -> PathBuf {
+        self.0.join("plan.parquet")
+    }
+
+    /// `rejects.jsonl`: what was left out, and why.
+    #[must_use]
+    pub fn rejects(&self) -> PathBuf {
+        self.0.join("rejects.jsonl")
+    }
+
+    /// `shards/part-00000.json`: the record that makes a shard count.
+    #[must_use]
+    pub fn record(&self, shard: usize) -> PathBuf {
+        self.0.join(format!("shards/part-{shard:05}.json"))
+    }
+
+    /// `data/part-00000.parquet`, relative to the folder.
+    #[must_use]
+    pub fn data(shard: usize, extension: &str) -> String {
+        format!("data/part-{shard:05}.{extension}")
+    }
+}
+
+/// `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The layout on disk: [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// The version of wavemill that made the dataset.
+    pub wavemill_version: String,
+    /// The libraries whose version decides the bytes: decoders, resampler, FFT.
+    pub engines: BTreeMap<String, String>,
+    /// The pipeline's name.
+    pub name: String,
+    /// The pipeline with all defaults filled in; `${…}` stand as written.
+    pub pipeline: Value,
+    /// BLAKE3 of the resolved pipeline.
+    pub pipeline_hash: String,
+    /// BLAKE3 of everything that decides the bytes of the shards.
+    pub plan_hash: String,
+    /// The seed of every draw.
+    pub seed: u64,
+    /// The columns of every row.
+    pub schema: Vec<ColumnSchema>,
+    /// The shards, in order.
+    pub shards: Vec<ShardEntry>,
+    /// Sums over the shards.
+    pub totals: Totals,
+    /// By feature column: count, mean and variance of each bin.
+    pub statistics: IndexMap<String, Statistics>,
+}
+
+/// A shard as the manifest lists it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardEntry {
+    /// The data file, relative to the dataset's folder.
+    pub path: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// `blake3:` and 64 hexadecimal digits, over the whole file.
+    pub checksum: String,
+    /// Seconds of sound behind its rows.
+    pub audio_s: f64,
+}
+
+/// Sums over a dataset.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Utterances planned, copies counted: rows and rejects together.
+    pub utterances: u64,
+    /// Rows written.
+    pub rows: u64,
+    /// Utterances left out.
+    pub rejects: u64,
+    /// Utterances left out, by the reason's code.
+    pub rejects_by_code: BTreeMap<String, u64>,
+    /// Size of all shards.
+    pub bytes: u64,
+    /// Hours of sound behind the rows.
+    pub hours: f64,
+}
+
+/// Why a file of a dataset cannot be used.
+#[derive(Debug, Error)]
+pub enum ManifestError {
+    /// The file is missing or unreadable.
+    #[error("{} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not what its name says.
+    #[error("{} is damaged", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The dataset was made by a later version.
+    #[error("{} has format version {found}, and this wavemill reads up to {FORMAT_VERSION}: use a newer wavemill", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+}
+
+impl Manifest {
+    /// Reads a dataset's manifest.
+    ///
+    /// # Errors
+    ///
+    /// There is none, it is damaged, or it was made by a later version.
+    pub fn read(folder: &DatasetFolder) -> Result<Self, ManifestError> {
+        let path = folder.manifest();
+        let manifest: Self = read_json(&path)?;
+        if manifest.format_version > FORMAT_VERSION {
+            return Err(ManifestError::Newer { path, found: manifest.format_version });
+        }
+        Ok(manifest)
+    }
+}
+
+/// Reads one JSON file of a dataset.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ManifestError> {
+    let text = fs::read(path).map_err(|source| ManifestError::Unreadable { path: path.to_owned(), source })?;
+    serde_json::from_slice(&text).map_err(|source| ManifestError::Malformed { path: path.to_owned(), source })
+}
+
+/// Writes one JSON file of a dataset, whole or not at all.
+///
+/// # Errors
+///
+/// The disk is full or gone.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    durable::write(path, |mut file| {
+        serde_json::to_writer_pretty(&mut file, value)?;
+        file.write_all(b"\n")
+    })
+}

@@ -1,0 +1,41 @@
+//! What is known of one finished shard.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::{Moments, ShardEntry};
+
+/// `shards/part-00000.json`: written after the shard's data, and what makes the shard count.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardRecord {
+    /// The plan that the shard belongs to.
+    pub plan_hash: String,
+    /// The shard's number, from 0.
+    pub shard: usize,
+    /// The data file.
+    #[serde(flatten)]
+    pub entry: ShardEntry,
+    /// Frames of each row, by feature column.
+    pub frames: IndexMap<String, Vec<u32>>,
+    /// Moments of each bin, by feature column.
+    pub moments: IndexMap<String, Moments>,
+    /// Utterances of the shard that became no row, in the order of the plan.
+    pub rejects: Vec<Reject>,
+}
+
+/// One utterance that was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reject {
+    /// The utterance's id.
+    pub id: String,
+    /// 0 for the original, 1 and up for augmented copies.
+    pub copy: u32,
+    /// Its file, as the corpus names it.
+    pub audio: String,
+    /// The stage at which it failed: a key of the pipeline file.
+    pub stage: String,
+    /// The reason, as a word that stays the same between versions.
+    pub code: String,
+    /// The reason, for people.
+    pub message: String,
+}

@@ -1,0 +1,228 @@
+//! The pipeline file held against its JSON Schema, so that every mistake is found in one go and each at its own place.
+//!
+//! Serde stops at its first error and points at the mapping around an unknown key. The schema comes from the same types
+//! that serde reads into, so what passes here is what they accept, but for the rules that a schema cannot say.
+
+use serde_json::Value;
+
+use super::mistake::Mistake;
+use super::tree::{Key, Kind, Node};
+use crate::nearest::nearest;
+
+/// The mistakes of `node`, a value called `name`, under `schema` (with its definitions inlined).
+pub(crate) fn lint(node: &Node, schema: &Value, name: &str) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    check(node, schema, name, &mut mistakes);
+    mistakes
+}
+
+fn check(node: &Node, schema: &Value, name: &str, mistakes: &mut Vec<Mistake>) {
+    if let Some(alternatives) = schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Value::as_array) {
+        return check_alternatives(node, schema, alternatives, name, mistakes);
+    }
+    let words = words(schema);
+    if !words.is_empty() {
+        return check_word(node, &words, name, mistakes);
+    }
+    if let Some(types) = schema.get("type")
+        && !type_names(types).any(|expected| has_type(node, expected))
+    {
+        let expected: Vec<_> = type_names(types).filter(|name| *name != "null").map(with_article).collect();
+        let message = format!("{name} takes {}, found {}", expected.join(" or "), describe(node));
+        mistakes.push(Mistake::at(node.span.clone(), message));
+        return;
+    }
+    match &node.kind {
+        Kind::Map(entries) => check_mapping(node, entries, schema, name, mistakes),
+        Kind::List(items) => check_list(node, items, schema, name, mistakes),
+        Kind::Scalar(value) => check_bounds(node, value, schema, name, mistakes),
+    }
+}
+
+fn check_mapping(node: &Node, entries: &[(Key, Node)], schema: &Value, name: &str, mistakes: &mut Vec<Mistake>) {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let others = schema.get("additionalProperties");
+    for (key, value) in entries {
+        let quoted = format!("`{}`", key.name);
+        match (properties.and_then(|properties| properties.get(&key.name)), others) {
+            (Some(property), _) => check(value, property, &quoted, mistakes),
+            (None, Some(Value::Bool(false))) => {
+                let known = properties.into_iter().flatten().map(|(known, _)| known.as_str());
+                mistakes.push(unknown(key, &format!("unknown key {quoted}"), "keys here", known));
+            }
+            (None, Some(schema)) => check(value, schema, &quoted, mistakes),
+            (None, None) => {}
+        }
+    }
+    for required in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        if !entries.iter().any(|(key, _)| key.name == required) {
+            let place = entries.first().map_or(&node.span, |(key, _)| &key.span);
+            mistakes.push(Mistake::at(place.clone(), format!("{name} lacks the key `{required}`")));
+        }
+    }
+    if schema.get("minProperties").is_some() && entries.is_empty() {
+        mistakes.push(Mistake::at(node.span.clone(), format!("{name} is empty")));
+    }
+}
+
+fn check_list(node: &Node, items: &[Node], schema: &Value, name: &str, mistakes: &mut Vec<Mistake>) {
+    if let Some(schema) = schema.get("items") {
+        items.iter().for_each(|item| check(item, schema, name, mistakes));
+    }
+    let bound = |key: &str| schema.get(key).and_then(Value::as_u64);
+    let (least, most) = (bound("minItems").unwrap_or(0), bound("maxItems").unwrap_or(u64::MAX));
+    let count = items.len() as u64;
+    if count < least || count > most {
+        let wanted = match (least, most) {
+            (least, most) if least == most => format!("{least}"),
+            (least, u64::MAX) => format!("at least {least}"),
+            (least, most) => format!("{least} to {most}"),
+        };
+        mistakes.push(Mistake::at(node.span.clone(), format!("{name} takes {wanted} entries, found {count}")));
+    }
+}
+
+fn check_bounds(node: &Node, value: &Value, schema: &Value, name: &str, mistakes: &mut Vec<Mistake>) {
+    let Some(number) = value.as_f64() else { return };
+    let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
+    let complaint = match (bound("minimum"), bound("maximum"), bound("exclusiveMinimum"), bound("exclusiveMaximum")) {
+        (Some(least), _, _, _) if number < least => format!("at least {least}"),
+        (_, Some(most), _, _) if number > most => format!("at most {most}"),
+        (_, _, Some(below), _) if number <= below => format!("above {below}"),
+        (_, _, _, Some(above)) if number >= above => format!("below {above}"),
+        _ => return,
+    };
+    mistakes.push(Mistake::at(node.span.clone(), format!("{name} must be {complaint}, found {value}")));
+}
+
+fn check_word(node: &Node, words: &[&str], name: &str, mistakes: &mut Vec<Mistake>) {
+    match &node.kind {
+        Kind::Scalar(Value::String(word)) if words.contains(&word.as_str()) => {}
+        Kind::Scalar(Value::String(word)) => {
+            let key = Key { name: word.clone(), span: node.span.clone() };
+            mistakes.push(unknown(&key, &format!("{name} cannot be `{word}`"), "it takes", words.iter().copied()));
+        }
+        _ => {
+            let message = format!("{name} takes a word, found {}", describe(node));
+            mistakes.push(Mistake::at(node.span.clone(), message).help(format!("it takes: {}", listed(words.iter().copied()))));
+        }
+    }
+}
+
+fn check_alternatives(node: &Node, schema: &Value, alternatives: &[Value], name: &str, mistakes: &mut Vec<Mistake>) {
+    let all_words: Vec<&str> = alternatives.iter().flat_map(words).collect();
+    if alternatives.iter().all(|alternative| !words(alternative).is_empty()) {
+        return check_word(node, &all_words, name, mistakes);
+    }
+    let members: Vec<(&str, &Value)> = alternatives.iter().filter_map(member).collect();
+    if members.len() == alternatives.len() {
+        return check_member(node, &members, name, mistakes);
+    }
+    let attempts: Vec<Vec<Mistake>> = alternatives.iter().map(|alternative| lint(node, alternative, name)).collect();
+    if attempts.iter().any(Vec::is_empty) {
+        return;
+    }
+    // `null` beside one other form is an optional value: its mistakes are those of the other form.
+    let mut forms = alternatives.iter().zip(attempts).filter(|(alternative, _)| alternative["type"] != "null");
+    match (forms.next(), forms.next()) {
+        (Some((_, attempt)), None) => mistakes.extend(attempt),
+        _ => {
+            let wanted = schema.get("description").and_then(Value::as_str).unwrap_or("another form");
+            let message = format!("{name} takes {wanted}, found {}", describe(node));
+            mistakes.push(Mistake::at(node.span.clone(), message));
+        }
+    }
+}
+
+/// A row of a family: a mapping whose one key names the member.
+fn check_member(node: &Node, members: &[(&str, &Value)], name: &str, mistakes: &mut Vec<Mistake>) {
+    let words = || members.iter().map(|(word, _)| *word);
+    match &node.kind {
+        Kind::Map(entries) if entries.len() == 1 => {
+            let (key, value) = &entries[0];
+            match members.iter().find(|(word, _)| *word == key.name) {
+                Some((word, schema)) => check(value, schema, &format!("`{word}`"), mistakes),
+                None => mistakes.push(unknown(key, &format!("unknown stage `{}`", key.name), "stages here", words())),
+            }
+        }
+        Kind::Map(entries) if entries.len() > 1 => {
+            let keys = listed(entries.iter().map(|(key, _)| key.name.as_str()));
+            let second = entries[1].0.span.clone();
+            let mistake = Mistake::at(second, format!("{name} takes one stage here, found {}: {keys}", entries.len()));
+            mistakes.push(mistake.help("settings of a stage are indented below its name"));
+        }
+        Kind::Scalar(Value::String(word)) if words().any(|known| known == word) => {
+            let mistake = Mistake::at(node.span.clone(), format!("`{word}` stands here without its settings"));
+            mistakes.push(mistake.help(format!("write `{word}: {{}}` for the defaults")));
+        }
+        _ => {
+            let mistake = Mistake::at(node.span.clone(), format!("{name} takes a stage, found {}", describe(node)));
+            mistakes.push(mistake.help(format!("stages here: {}", listed(words()))));
+        }
+    }
+}
+
+/// A mistake about a word that is none of `known`.
+fn unknown<'a>(key: &Key, message: &str, kind: &str, known: impl Iterator<Item = &'a str> + Clone) -> Mistake {
+    match nearest(&key.name, known.clone()) {
+        Some(word) => Mistake::at(key.span.clone(), format!("{message}, did you mean `{word}`?")),
+        None => Mistake::at(key.span.clone(), message),
+    }
+    .help(format!("{kind}: {}", listed(known)))
+}
+
+/// The word and schema of a family's member: an object of exactly one required key.
+fn member(alternative: &Value) -> Option<(&str, &Value)> {
+    let properties = alternative.get("properties")?.as_object()?;
+    let required = alternative.get("required")?.as_array()?;
+    let (word, schema) = properties.iter().next()?;
+    (properties.len() == 1 && required.len() == 1 && required[0] == *word).then_some((word.as_str(), schema))
+}
+
+/// The words that a schema of constants accepts; none for any other schema.
+fn words(schema: &Value) -> Vec<&str> {
+    let constants = schema.get("const").into_iter().chain(schema.get("enum").and_then(Value::as_array).into_iter().flatten());
+    constants.filter_map(Value::as_str).collect()
+}
+
+fn type_names(types: &Value) -> impl Iterator<Item = &str> {
+    types.as_str().into_iter().chain(types.as_array().into_iter().flatten().filter_map(Value::as_str))
+}
+
+fn has_type(node: &Node, name: &str) -> bool {
+    match (&node.kind, name) {
+        (Kind::Map(_), "object")
+        | (Kind::List(_), "array")
+        | (Kind::Scalar(Value::Null), "null")
+        | (Kind::Scalar(Value::Bool(_)), "boolean")
+        | (Kind::Scalar(Value::Number(_)), "number")
+        | (Kind::Scalar(Value::String(_)), "string") => true,
+        (Kind::Scalar(Value::Number(number)), "integer") => !number.is_f64(),
+        _ => false,
+    }
+}
+
+fn with_article(name: &str) -> &'static str {
+    match name {
+        "object" => "a mapping",
+        "array" => "a list",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        _ => "a string",
+    }
+}
+
+fn describe(node: &Node) -> String {
+    match &node.kind {
+        Kind::Map(_) => "a mapping".to_owned(),
+        Kind::List(_) => "a list".to_owned(),
+        Kind::Scalar(Value::Null) => "nothing".to_owned(),
+        Kind::Scalar(Value::String(text)) => format!("the string `{text}`"),
+        Kind::Scalar(value) => format!("{value}"),
+    }
+}
+
+fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,102 @@
+//! What a pipeline file may say: each top-level key is a folder of `src/`, each row under it a file there.
+//!
+//! Architecture invariant: a [`Pipeline`] is valid once read. What can be known without the corpus is checked here, with
+//! the place in the file; nothing later complains about the file.
+
+mod lint;
+mod mistake;
+mod read;
+mod tree;
+
+use indexmap::IndexMap;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::corpus::Corpus;
+use crate::family::Family;
+use crate::featurize::Features;
+use crate::load::Load;
+use crate::resample::Resample;
+use crate::variables::Template;
+use crate::write::{FeatureColumn, Format};
+
+pub use mistake::{Mistake, Mistakes};
+pub use read::{ReadError, read};
+
+/// A pipeline file: from which corpus, through which stages, into which shards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pipeline {
+    /// The version of the pipeline language: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: u32,
+    /// A name for the dataset, kept in its manifest.
+    #[serde(default = "unnamed")]
+    pub name: String,
+    /// The seed of every random draw.
+    #[serde(default)]
+    pub seed: u64,
+    /// Where the utterances come from.
+    pub corpus: Corpus,
+    /// Which of them to take: a polars SQL condition over the corpus table, such as `duration_s BETWEEN 1 AND 30`.
+    #[serde(default)]
+    pub select: Option<Template>,
+    /// How files are decoded, and what becomes of those that cannot be.
+    #[serde(default)]
+    pub load: Load,
+    /// The sample rate of all that follows. Without it each file keeps its own.
+    #[serde(default)]
+    pub resample: Option<Resample>,
+    /// The columns of the dataset: each a name with its extractor.
+    #[schemars(extend("minProperties" = 1))]
+    pub featurize: IndexMap<String, Vec<Features>>,
+    /// The format of the shards.
+    #[serde(default)]
+    pub write: Format,
+}
+
+fn unnamed() -> String {
+    "dataset".to_owned()
+}
+
+impl Pipeline {
+    /// Every family of members that a pipeline file may name.
+    pub const FAMILIES: [Family; 3] = [Corpus::FAMILY, Features::FAMILY, Format::FAMILY];
+
+    /// The file with all defaults filled in; `${…}` stay as written.
+    #[must_use]
+    pub fn resolved(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_else(|error| unreachable!("a pipeline is plain data: {error}"))
+    }
+
+    /// The hash of the resolved file: 64 hexadecimal digits of BLAKE3.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        blake3::hash(self.resolved().to_string().as_bytes()).to_hex().to_string()
+    }
+
+    /// The JSON Schema of the pipeline file (draft 2020-12), for editors and for the checks of this module.
+    #[must_use]
+    pub fn schema() -> Schema {
+        let mut settings = schemars::generate::SchemaSettings::draft2020_12();
+        settings.inline_subschemas = true;
+        settings.into_generator().into_root_schema_for::<Self>()
+    }
+
+    /// The columns with their extractors, in the order of the file.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, &Features)> {
+        self.featurize.iter().filter_map(|(name, rows)| Some((name.as_str(), rows.first()?)))
+    }
+
+    /// The columns as the rows will hold them: what the extractors leave open, the format decides.
+    #[must_use]
+    pub fn feature_columns(&self) -> Vec<FeatureColumn> {
+        let decide = |(name, features): (&str, &Features)| {
+            let column = features.member().column();
+            let dtype = column.dtype.unwrap_or(self.write.member().dtype());
+            FeatureColumn { name: name.to_owned(), bins: column.bins, dtype, unit: column.unit.to_owned() }
+        };
+        self.columns().map(decide).collect()
+    }
+}

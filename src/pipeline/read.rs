@@ -1,0 +1,150 @@
+//! From the text of a pipeline file to a [`Pipeline`], or to all that is wrong with it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_path_to_error::Segment;
+use thiserror::Error;
+
+use super::lint::lint;
+use super::mistake::{Mistake, Mistakes};
+use super::tree::{Kind, Node, Step, bytes};
+use super::Pipeline;
+use crate::variables::{Template, Variables};
+use crate::write::ROW_COLUMNS;
+
+/// Why a pipeline file gives no pipeline.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The file cannot be read at all.
+    #[error("the pipeline file {} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is read, and wrong.
+    #[error(transparent)]
+    Wrong(#[from] Mistakes),
+}
+
+/// Reads a pipeline file and checks all that can be known without its corpus.
+///
+/// # Errors
+///
+/// The file cannot be read, or every mistake in it that could be found in one go.
+pub fn read(path: &Path, variables: &Variables) -> Result<Pipeline, ReadError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ReadError::Unreadable { path: path.to_owned(), source })?;
+    parse(&text, variables).map_err(|mistakes| Mistakes::new(&path.display().to_string(), &text, mistakes).into())
+}
+
+/// The pipeline that a text describes, or its mistakes.
+fn parse(text: &str, variables: &Variables) -> Result<Pipeline, Vec<Mistake>> {
+    let tree = Node::parse(text).map_err(|error| vec![syntax(text, &error)])?;
+    let mut mistakes = lint(&tree, Pipeline::schema().as_value(), "the pipeline");
+    tree.visit_strings(&mut |string, span| {
+        if let Err(error) = Template::from(string).fill(variables) {
+            mistakes.push(Mistake::at(span.clone(), error.to_string()));
+        }
+    });
+    // Serde sees the file only once the schema has nothing to say: it would repeat the first of these mistakes.
+    if mistakes.is_empty() {
+        match serde_path_to_error::deserialize::<_, Pipeline>(&tree.to_json()) {
+            Ok(pipeline) => {
+                mistakes = disagreements(&pipeline, &tree);
+                if mistakes.is_empty() {
+                    return Ok(pipeline);
+                }
+            }
+            Err(error) => {
+                let steps: Vec<Step> = error.path().iter().filter_map(step).collect();
+                mistakes.push(Mistake::at(tree.place(&steps), error.inner().to_string()));
+            }
+        }
+    }
+    Err(mistakes)
+}
+
+/// A text that is no YAML.
+fn syntax(text: &str, error: &serde_saphyr::Error) -> Mistake {
+    let span = error.location().map_or(0..0, bytes);
+    let message = error.without_snippet().to_string();
+    // The parser's message starts with the line and column, which the caret shows.
+    let reason = message.split_once(": ").map_or(message.as_str(), |(place, reason)| {
+        if place.starts_with("line ") || place.starts_with("error: line ") { reason } else { message.as_str() }
+    });
+    let at_end = span.start >= text.len();
+    Mistake::at(if at_end { text.trim_end().len()..text.trim_end().len() } else { span }, reason)
+}
+
+fn step(segment: &Segment) -> Option<Step> {
+    match segment {
+        Segment::Seq { index } => Some(Step::Index(*index)),
+        Segment::Map { key } => Some(Step::Key(key.clone())),
+        Segment::Enum { variant } => Some(Step::Key(variant.clone())),
+        Segment::Unknown => None,
+    }
+}
+
+/// What each part of the file allows but the parts together do not.
+fn disagreements(pipeline: &Pipeline, tree: &Node) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    let place = |path: &[&str]| tree.place(&path.iter().map(|key| Step::Key((*key).to_owned())).collect::<Vec<_>>());
+    if let Some(select) = &pipeline.select
+        && let Err(error) = polars::sql::sql_expr(select.as_written())
+        && !select.as_written().contains("${")
+    {
+        let mistake = Mistake::at(place(&["select"]), format!("this is no SQL condition: {error}"));
+        mistakes.push(mistake.help("a condition over the corpus table, such as `duration_s BETWEEN 1 AND 30`"));
+    }
+    for (column, rows) in &pipeline.featurize {
+        let key_span = key_span(tree, column);
+        if let Some(taken) = ROW_COLUMNS.iter().find(|taken| *taken == column) {
+            let mistake = Mistake::at(key_span.clone(), format!("every row already has a column `{taken}`"));
+            mistakes.push(mistake.help("choose another name for this column"));
+        }
+        if !column.starts_with(|c: char| c.is_ascii_alphabetic())
+            || !column.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
+            let mistake = Mistake::at(key_span, format!("`{column}` is no name for a column"));
+            mistakes.push(mistake.help("a letter, then letters, digits and underscores"));
+        }
+        if let [_, second, ..] = rows.as_slice() {
+            let second_place = tree.place(&[Step::Key("featurize".into()), Step::Key(column.clone()), Step::Index(1)]);
+            let message = format!("`{}` is the second extractor of the column `{column}`", second.name());
+            mistakes.push(Mistake::at(second_place, message).help("a column has one extractor: give this one a column of its own"));
+        }
+    }
+    if let Some(resample) = &pipeline.resample {
+        for (column, features) in pipeline.columns() {
+            let path = format!("featurize.{column}.0");
+            if let Err(error) = features.member().prepare(resample.rate_hz, &path) {
+                let row = ["featurize".to_owned(), column.to_owned()].map(Step::Key).into_iter();
+                let keys = [features.name().to_owned(), error.key().to_owned()].map(Step::Key).into_iter();
+                let steps: Vec<Step> = row.chain([Step::Index(0)]).chain(keys).collect();
+                mistakes.push(Mistake::at(tree.place(&steps), error.to_string()).help(format!(
+                    "set `{}` of `{}`, or another `resample.rate_hz`",
+                    error.key(),
+                    features.name()
+                )));
+            }
+        }
+    }
+    if let Err(error) = pipeline.write.member().accepts(&pipeline.feature_columns()) {
+        mistakes.push(Mistake::at(place(&["write", pipeline.write.name(), error.key()]), error.to_string()));
+    }
+    mistakes
+}
+
+/// The place of a column's name.
+fn key_span(tree: &Node, column: &str) -> std::ops::Range<usize> {
+    match tree.get("featurize").map(|node| &node.kind) {
+        Some(Kind::Map(entries)) => entries.iter().find(|(key, _)| key.name == column).map(|(key, _)| key.span.clone()),
+        _ => None,
+    }
+    .unwrap_or_else(|| tree.place(&[Step::Key("featurize".into())]))
+}

@@ -1,0 +1,196 @@
+//! A pipeline over a corpus, decided: which utterance goes to which shard, in which order, before any sound is read.
+//!
+//! Architecture invariant: a plan is a pure function of the pipeline file and the corpus, and a shard is a pure function
+//! of the plan and its number. So any thread, process or machine may make a shard, twice if need be, with the same bytes.
+
+mod difference;
+mod error;
+mod file;
+mod lengths;
+
+use std::ops::Range;
+
+use crate::audio::{Hertz, Seconds};
+use crate::corpus::{CorpusTable, Value};
+use crate::pipeline::Pipeline;
+use crate::variables::Variables;
+use crate::write::RowSchema;
+
+pub use difference::{Difference, differences};
+pub use error::PlanError;
+pub use file::{PlanFile, PlanFileError, PlanHead, PlannedRow, row_key};
+
+/// Stands in for the rate of files where the pipeline does not set one, to estimate sizes only.
+const NOMINAL_RATE: Hertz = Hertz::new(16_000).expect("16,000 is not zero");
+
+/// What the columns beside the features take in a row, roughly: it only decides where shards end.
+const ROW_BYTES: u64 = 200;
+
+/// Everything that a run needs to know.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    /// The selected utterances, in the order of the corpus.
+    pub table: CorpusTable,
+    /// The columns of the rows.
+    pub schema: RowSchema,
+    /// Which entries each shard holds: see [`Plan::entry`].
+    pub shards: Vec<Range<usize>>,
+    /// BLAKE3 of everything that decides the bytes of the shards, in hexadecimal.
+    pub hash: String,
+    /// The bytes that the rows will take, estimated from their lengths.
+    pub estimated_bytes: u64,
+}
+
+/// One row to be made: an utterance and the number of its copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The utterance's row in the table.
+    pub utterance: usize,
+    /// 0 for the original, 1 and up for augmented copies.
+    pub copy: u32,
+}
+
+impl Plan {
+    /// Reads the corpus, selects, looks up the lengths that the corpus does not give, and cuts the shards.
+    ///
+    /// # Errors
+    ///
+    /// The corpus cannot be read, the selection does not fit it, or nothing is left.
+    pub fn make(pipeline: Pipeline, variables: &Variables) -> Result<Self, PlanError> {
+        let table = lengths::select_and_measure(&pipeline, variables)?;
+        if table.len() == 0 {
+            return Err(PlanError::NothingSelected);
+        }
+        let schema = RowSchema { extras: table.extras(), features: pipeline.feature_columns() };
+        let sizes = (0..table.len()).map(|row| estimated_bytes(&pipeline, &schema, table.duration_s(row)));
+        let (shards, estimated_bytes) = cut_shards(sizes, pipeline.write.member().shard_bytes());
+        let hash = hash(&pipeline, &table, &shards);
+        Ok(Self { pipeline, table, schema, shards, hash, estimated_bytes })
+    }
+
+    /// The entry at `position`. Positions count through the shards, from 0.
+    #[must_use]
+    pub fn entry(&self, position: usize) -> Entry {
+        Entry { utterance: position, copy: 0 }
+    }
+
+    /// The number of entries: rows and rejects together.
+    #[must_use]
+    pub fn num_entries(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Hours of sound behind the entries, as far as their lengths are known.
+    #[must_use]
+    pub fn hours(&self) -> f64 {
+        (0..self.table.len()).filter_map(|row| self.table.duration_s(row)).sum::<f64>() / 3600.0
+    }
+
+    /// What the plan's file says of it.
+    #[must_use]
+    pub fn head(&self) -> PlanHead {
+        PlanHead {
+            wavemill_version: env!("CARGO_PKG_VERSION").to_owned(),
+            pipeline: self.pipeline.resolved(),
+            plan_hash: self.hash.clone(),
+            corpus_hash: corpus_hash(&self.table),
+            schema: self.schema.describe(),
+            num_shards: self.shards.len(),
+        }
+    }
+}
+
+/// The bytes that one utterance's row will take; an unknown length counts as none.
+fn estimated_bytes(pipeline: &Pipeline, schema: &RowSchema, duration_s: Option<f64>) -> u64 {
+    let rate = pipeline.resample.as_ref().map_or(NOMINAL_RATE, |resample| resample.rate_hz);
+    let samples = duration_s.and_then(Seconds::new).map_or(0, |duration| duration.samples(rate));
+    let cells = pipeline.columns().zip(&schema.features).map(|((_, features), column)| {
+        features.member().num_frames(samples, rate).saturating_mul(column.frame_bytes() as u64)
+    });
+    cells.fold(ROW_BYTES, u64::saturating_add)
+}
+
+/// Cuts entries of these sizes, in order, into shards of at most `full` bytes, and sums the sizes up.
+fn cut_shards(sizes: impl Iterator<Item = u64>, full: u64) -> (Vec<Range<usize>>, u64) {
+    let mut shards = Vec::new();
+    let (mut start, mut end, mut filled, mut total) = (0, 0, 0_u64, 0_u64);
+    for size in sizes {
+        if filled > 0 && filled.saturating_add(size) > full {
+            shards.push(start..end);
+            (start, filled) = (end, 0);
+        }
+        end += 1;
+        filled = filled.saturating_add(size);
+        total = total.saturating_add(size);
+    }
+    if end > start {
+        shards.push(start..end);
+    }
+    (shards, total)
+}
+
+/// Everything that decides the bytes of the shards: the version, the pipeline, every cell of the table, the cuts.
+fn hash(pipeline: &Pipeline, table: &CorpusTable, shards: &[Range<usize>]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in [env!("CARGO_PKG_VERSION"), &pipeline.hash(), &corpus_hash(table)] {
+        hasher.update(part.as_bytes());
+        hasher.update(b"\n");
+    }
+    for shard in shards {
+        hasher.update(&(shard.end as u64).to_le_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// BLAKE3 of every cell of the table. Roots of audio paths are no part of it: a corpus may move.
+fn corpus_hash(table: &CorpusTable) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut text = |value: Option<&str>| match value {
+        Some(value) => {
+            hasher.update(&(value.len() as u64).to_le_bytes());
+            hasher.update(value.as_bytes());
+        }
+        None => {
+            hasher.update(&u64::MAX.to_le_bytes());
+        }
+    };
+    let extras = table.extras();
+    for (name, kind) in &extras {
+        text(Some(name));
+        text(Some(kind.name()));
+    }
+    for row in 0..table.len() {
+        text(Some(table.id(row)));
+        text(Some(table.audio(row)));
+        for time in [table.start_s(row), table.duration_s(row)] {
+            text(time.map(|time| time.to_bits().to_string()).as_deref());
+        }
+        text(table.channel(row).map(|channel| channel.to_string()).as_deref());
+        text(table.text(row));
+        text(table.speaker(row));
+        text(table.language(row));
+        for column in 0..extras.len() {
+            match table.extra(column, row) {
+                Value::Null => text(None),
+                Value::String(value) => text(Some(value)),
+                value => text(Some(&value.to_string())),
+            }
+        }
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_cut_before_they_overflow_and_hold_every_entry_once() {
+        let (shards, total) = cut_shards([40, 40, 40, 200, 10, 10].into_iter(), 100);
+        assert_eq!(shards, [0..2, 2..3, 3..4, 4..6]);
+        assert_eq!(total, 340);
+        assert_eq!(cut_shards(std::iter::empty(), 100), (vec![], 0));
+    }
+}

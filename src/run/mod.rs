@@ -1,0 +1,227 @@
+//! A plan carried out: every shard that is missing is made, written and committed, and the manifest last.
+
+mod commit;
+mod error;
+mod lock;
+mod order;
+mod row;
+mod shard;
+mod share;
+mod trial;
+
+use std::fs;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::load::OnError;
+use crate::manifest::{DatasetFolder, Reject};
+use crate::plan::{Plan, PlanFile, differences};
+
+pub use commit::{Progress, commit, progress};
+pub use error::RunError;
+pub use share::{Share, ShareError};
+pub use trial::{Trial, try_out};
+
+use commit::committed;
+use lock::Lock;
+use order::{End, in_order};
+use row::{Fault, Worker};
+use shard::ShardInWork;
+
+/// How a plan is carried out. Nothing here changes a byte of the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Threads that decode and compute; one more writes.
+    pub threads: usize,
+    /// The part of the shards that this process makes; all of them if none.
+    pub share: Option<Share>,
+    /// Whether a dataset of another plan in the folder is replaced.
+    pub existing: Existing,
+}
+
+/// What becomes of a dataset of another plan in the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// The run refuses and says what differs.
+    Keep,
+    /// It is removed, and the run starts anew.
+    Overwrite,
+}
+
+/// What a run tells while it goes on.
+pub trait Watch: Sync {
+    /// The run starts: `entries` rows are to be made, of `seconds` of sound as far as that is known; other shards are
+    /// already done.
+    fn start(&self, entries: usize, seconds: f64, shards: usize, shards_done: usize);
+    /// A row was made of `seconds` of sound.
+    fn row(&self, seconds: f64);
+    /// An utterance was left out.
+    fn reject(&self, reject: &Reject, planned_seconds: f64);
+    /// A shard was committed.
+    fn shard(&self, shard: usize);
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Watch for Silent {
+    fn start(&self, _: usize, _: f64, _: usize, _: usize) {}
+    fn row(&self, _: f64) {}
+    fn reject(&self, _: &Reject, _: f64) {}
+    fn shard(&self, _: usize) {}
+}
+
+/// Carries out `plan` in `folder`. With a share, the manifest is left to [`commit`].
+///
+/// # Errors
+///
+/// The folder is in use or holds another plan, there are too many rejects, the disk fails, or `stop` was set: whatever
+/// was committed stays, and the same run goes on from there.
+pub fn run(
+    plan: &Plan,
+    folder: &DatasetFolder,
+    options: Options,
+    watch: &dyn Watch,
+    stop: &AtomicBool,
+) -> Result<(), RunError> {
+    fs::create_dir_all(folder.path()).map_err(|source| RunError::file(folder.path(), source))?;
+    let _lock = Lock::take(folder, options.share)?;
+    settle(plan, folder, options.existing)?;
+    let share = options.share.unwrap_or(Share::WHOLE);
+    let mine = (0..plan.shards.len()).filter(|shard| share.holds(*shard)).collect::<Vec<_>>();
+    let mut missing = Vec::new();
+    let mut rejects = 0;
+    for shard in &mine {
+        match committed(folder, &plan.hash, *shard)? {
+            Some(record) => rejects += record.rejects.len(),
+            None => missing.push(*shard),
+        }
+    }
+    make_shards(plan, folder, options.threads, &mine, &missing, rejects, watch, stop)?;
+    if options.share.is_none() {
+        commit(folder)?;
+    }
+    Ok(())
+}
+
+/// Writes the plan of a run into its folder, for workers to follow; no sound is read.
+///
+/// # Errors
+///
+/// The folder is in use or holds another plan, or the disk fails.
+pub fn place_plan(plan: &Plan, folder: &DatasetFolder, existing: Existing) -> Result<(), RunError> {
+    fs::create_dir_all(folder.path()).map_err(|source| RunError::file(folder.path(), source))?;
+    let _lock = Lock::take(folder, None)?;
+    settle(plan, folder, existing)
+}
+
+/// Sees to it that the folder holds this plan and nothing of another.
+fn settle(plan: &Plan, folder: &DatasetFolder, existing: Existing) -> Result<(), RunError> {
+    let path = folder.plan();
+    let found = PlanFile::open(&path).map(|file| file.map(|file| file.head));
+    match (found, existing) {
+        (Ok(Some(head)), _) if head.plan_hash == plan.hash => return Ok(()),
+        (Ok(None), _) if !folder.manifest().exists() => {}
+        (_, Existing::Overwrite) => remove_dataset(folder)?,
+        (Ok(Some(head)), Existing::Keep) => {
+            return Err(RunError::OtherPlan { folder: folder.path().to_owned(), differences: differences(&head, &plan.head()) });
+        }
+        (Ok(None), Existing::Keep) => return Err(RunError::NoPlan { folder: folder.path().to_owned() }),
+        (Err(source), Existing::Keep) => return Err(RunError::PlanFile { path, source }),
+    }
+    plan.write(&path).map_err(|source| RunError::PlanFile { path, source })
+}
+
+/// Removes what makes up a dataset, and nothing else that may stand in the folder. The manifest goes first: without it
+/// no dataset exists.
+fn remove_dataset(folder: &DatasetFolder) -> Result<(), RunError> {
+    let absent_is_fine = |path: &std::path::Path, outcome: io::Result<()>| match outcome {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(RunError::file(path, source)),
+        _ => Ok(()),
+    };
+    for file in [folder.manifest(), folder.plan(), folder.rejects()] {
+        absent_is_fine(&file, fs::remove_file(&file))?;
+    }
+    for part in ["shards", "data"].map(|part| folder.path().join(part)) {
+        absent_is_fine(&part, fs::remove_dir_all(&part))?;
+    }
+    Ok(())
+}
+
+/// Makes the shards `missing` among `mine`, one after the other in order, their rows on all threads.
+#[expect(clippy::too_many_arguments, reason = "called once, with what the run has gathered")]
+fn make_shards(
+    plan: &Plan,
+    folder: &DatasetFolder,
+    threads: usize,
+    mine: &[usize],
+    missing: &[usize],
+    mut rejects: usize,
+    watch: &dyn Watch,
+    stop: &AtomicBool,
+) -> Result<(), RunError> {
+    let positions: Vec<usize> = missing.iter().flat_map(|shard| plan.shards[*shard].clone()).collect();
+    let planned_seconds = |position: usize| plan.table.duration_s(plan.entry(position).utterance).unwrap_or(0.0);
+    let seconds = positions.iter().map(|position| planned_seconds(*position)).sum();
+    watch.start(positions.len(), seconds, mine.len(), mine.len() - missing.len());
+
+    let entries: usize = mine.iter().map(|shard| plan.shards[*shard].len()).sum();
+    let most_rejects = (plan.pipeline.load.max_reject_fraction * entries as f64).floor() as usize;
+    let too_many = |rejects: usize, last: &Reject| RunError::TooManyRejects {
+        rejects,
+        entries,
+        max_reject_fraction: plan.pipeline.load.max_reject_fraction,
+        last: Box::new(last.clone()),
+    };
+
+    let mut left = missing.iter().copied();
+    let mut current: Option<ShardInWork<'_>> = None;
+    let end = in_order(
+        threads,
+        positions.len(),
+        stop,
+        || Worker::new(plan),
+        |worker, job| worker.make(plan.entry(positions[job])),
+        |job, outcome| {
+            let mut shard = match current.take() {
+                Some(shard) => shard,
+                None => match left.next() {
+                    Some(number) => ShardInWork::start(plan, folder, number)?,
+                    None => unreachable!("every position belongs to a missing shard"),
+                },
+            };
+            match outcome {
+                Ok(row) => {
+                    watch.row(row.seconds());
+                    shard.push(plan.entry(positions[job]), row)?;
+                }
+                Err(Fault::World { path, source }) => return Err(RunError::Input { path, source }),
+                Err(Fault::Utterance(reject)) => {
+                    watch.reject(&reject, planned_seconds(positions[job]));
+                    if plan.pipeline.load.on_error == OnError::Stop {
+                        return Err(RunError::Stopped { reject: Box::new(reject) });
+                    }
+                    rejects += 1;
+                    if rejects > most_rejects {
+                        return Err(too_many(rejects, &reject));
+                    }
+                    shard.reject(reject);
+                }
+            }
+            if positions[job] + 1 == shard.end() {
+                watch.shard(shard.finish()?);
+            } else {
+                current = Some(shard);
+            }
+            Ok(())
+        },
+    )?;
+    match end {
+        End::Done => Ok(()),
+        End::Stopped => {
+            debug_assert!(stop.load(Ordering::Relaxed), "only `stop` stops the line");
+            Err(RunError::Interrupted { left: left.count() + usize::from(current.is_some()), shards: mine.len() })
+        }
+    }
+}

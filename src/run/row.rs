@@ -1,0 +1,200 @@
+//! One utterance made into one row: load, resample, featurize, block by block.
+
+use std::collections::HashMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+
+use crate::audio::{Hertz, Seconds};
+use crate::featurize::Extract;
+use crate::load::{Cut, Decoder, LoadError, Pick};
+use crate::manifest::{Moments, Reject};
+use crate::plan::{Entry, Plan};
+use crate::resample::Resampler;
+use crate::seed::Draws;
+use crate::write::{Cell, encode};
+
+use super::order::Weigh;
+
+/// A row, ready to be written.
+#[derive(Debug)]
+pub(super) struct MadeRow {
+    pub(super) num_samples: u64,
+    pub(super) sample_rate: Hertz,
+    /// One for each feature column.
+    pub(super) cells: Vec<Cell>,
+    /// One for each feature column.
+    pub(super) moments: Vec<Moments>,
+}
+
+impl MadeRow {
+    /// Seconds of sound behind the row.
+    pub(super) fn seconds(&self) -> f64 {
+        Seconds::of_samples(self.num_samples, self.sample_rate).get()
+    }
+}
+
+/// Why there is no row.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The utterance is wrong: it is left out.
+    Utterance(Reject),
+    /// The world is wrong: the run stops.
+    World { path: PathBuf, source: io::Error },
+}
+
+impl Weigh for Result<MadeRow, Fault> {
+    fn weight(&self) -> usize {
+        self.as_ref().map_or(0, |row| row.cells.iter().map(|cell| cell.bytes.len()).sum())
+    }
+}
+
+/// What one thread keeps from utterance to utterance: decoders' blocks, filters and FFT plans.
+pub(super) struct Worker<'p> {
+    plan: &'p Plan,
+    block: Vec<f32>,
+    resampled: Vec<f32>,
+    resamplers: HashMap<Hertz, Resampler>,
+    extractors: HashMap<Hertz, Vec<Box<dyn Extract>>>,
+    features: Vec<Vec<f32>>,
+}
+
+impl<'p> Worker<'p> {
+    pub(super) fn new(plan: &'p Plan) -> Self {
+        let features = vec![Vec::new(); plan.schema.features.len()];
+        Self { plan, block: Vec::new(), resampled: Vec::new(), resamplers: HashMap::new(), extractors: HashMap::new(), features }
+    }
+
+    /// Makes the row of `entry`. A decoder or extractor that panics costs this utterance and no other.
+    pub(super) fn make(&mut self, entry: Entry) -> Result<MadeRow, Fault> {
+        let made = catch_unwind(AssertUnwindSafe(|| self.try_make(entry)));
+        let failure = match made {
+            Ok(Ok(row)) => return Ok(row),
+            Ok(Err(failure)) => failure,
+            Err(panic) => {
+                *self = Self::new(self.plan); // what the panic left half done is not used again
+                let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+                Failure::new("load", "panicked", format!("a bug: {}", said.unwrap_or("the code panicked")))
+            }
+        };
+        Err(match failure {
+            Failure::World(source) => Fault::World { path: self.plan.table.audio_path(entry.utterance), source },
+            Failure::Utterance { stage, code, message } => Fault::Utterance(Reject {
+                id: self.plan.table.id(entry.utterance).to_owned(),
+                copy: entry.copy,
+                audio: self.plan.table.audio(entry.utterance).to_owned(),
+                stage,
+                code,
+                message,
+            }),
+        })
+    }
+
+    fn try_make(&mut self, entry: Entry) -> Result<MadeRow, Failure> {
+        let Plan { pipeline, table, schema, .. } = self.plan;
+        let row = entry.utterance;
+        let mut decoder = self.open(row)?;
+        let native = decoder.sample_rate();
+        let rate = pipeline.resample.as_ref().map_or(native, |resample| resample.rate_hz);
+        let resampler = match self.resamplers.entry(native) {
+            std::collections::hash_map::Entry::Occupied(kept) => kept.into_mut(),
+            std::collections::hash_map::Entry::Vacant(free) => free.insert(
+                Resampler::new(native, rate).map_err(|error| Failure::new("resample", error.code(), error.to_string()))?,
+            ),
+        };
+        resampler.reset();
+        let extractors = match self.extractors.entry(rate) {
+            std::collections::hash_map::Entry::Occupied(kept) => kept.into_mut(),
+            std::collections::hash_map::Entry::Vacant(free) => free.insert(prepare(self.plan, rate)?),
+        };
+        let draws = Draws { seed: pipeline.seed, id: table.id(row), copy: entry.copy };
+        for (extractor, features) in extractors.iter_mut().zip(&mut self.features) {
+            features.clear();
+            extractor.begin(draws);
+        }
+
+        let mut num_samples = 0;
+        loop {
+            let more = decoder.read(&mut self.block)?;
+            self.resampled.clear();
+            if more {
+                resampler.push(&self.block, &mut self.resampled);
+            } else {
+                resampler.finish(&mut self.resampled);
+            }
+            num_samples += self.resampled.len() as u64;
+            for (extractor, features) in extractors.iter_mut().zip(&mut self.features) {
+                extractor.push(&self.resampled, features);
+            }
+            if !more {
+                break;
+            }
+        }
+
+        let mut cells = Vec::with_capacity(schema.features.len());
+        let mut moments = Vec::with_capacity(schema.features.len());
+        for ((extractor, features), column) in extractors.iter_mut().zip(&mut self.features).zip(&schema.features) {
+            let stage = || format!("featurize.{}", column.name);
+            extractor.finish(features).map_err(|error| Failure::new(&stage(), error.code(), error.to_string()))?;
+            let bins = column.bins.unwrap_or(1);
+            let frames = u32::try_from(features.len() / bins)
+                .map_err(|_| Failure::new(&stage(), "too_long", "more frames than a cell can count".to_owned()))?;
+            let mut bytes = Vec::new();
+            encode(features, column.dtype, &mut bytes);
+            cells.push(Cell { frames, bytes });
+            moments.push(Moments::of(features, bins));
+        }
+        Ok(MadeRow { num_samples, sample_rate: rate, cells, moments })
+    }
+
+    fn open(&self, row: usize) -> Result<Decoder, Failure> {
+        let Plan { pipeline, table, .. } = self.plan;
+        let pick = match table.channel(row) {
+            Some(channel) => Pick::Channel(channel.try_into().unwrap_or(u16::MAX)),
+            None => pipeline.load.channels.pick(),
+        };
+        let cut = Cut { start: seconds(table.start_s(row)).unwrap_or(Seconds::ZERO), duration: table.cut_duration_s(row).and_then(Seconds::new) };
+        let tolerance = seconds(Some(pipeline.load.length_tolerance_s)).unwrap_or(Seconds::ZERO);
+        Ok(Decoder::open(&table.audio_path(row), cut, pick, tolerance)?)
+    }
+}
+
+fn seconds(time: Option<f64>) -> Option<Seconds> {
+    time.and_then(Seconds::new)
+}
+
+/// The pipeline's extractors for sound at `rate`. Without `resample`, a setting may first meet a rate that it does not
+/// fit in the middle of a corpus.
+fn prepare(plan: &Plan, rate: Hertz) -> Result<Vec<Box<dyn Extract>>, Failure> {
+    let prepare = |(column, features): (&str, &crate::featurize::Features)| {
+        let path = format!("featurize.{column}.0");
+        let failure = |error: crate::featurize::SettingError| {
+            let message = format!("`{}` does not fit: {error}", error.key());
+            Failure::new(&format!("featurize.{column}"), "setting_does_not_fit", message)
+        };
+        features.member().prepare(rate, &path).map_err(failure)
+    };
+    plan.pipeline.columns().map(prepare).collect()
+}
+
+/// A fault before it knows its utterance.
+enum Failure {
+    Utterance { stage: String, code: String, message: String },
+    World(io::Error),
+}
+
+impl Failure {
+    fn new(stage: &str, code: &str, message: String) -> Self {
+        Self::Utterance { stage: stage.to_owned(), code: code.to_owned(), message }
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        let code = error.code();
+        match error.into_world() {
+            Ok(source) => Self::World(source),
+            Err(error) => Self::new("load", code, crate::error::chain(&error)),
+        }
+    }
+}

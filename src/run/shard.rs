@@ -1,0 +1,90 @@
+//! A shard in work: rows in, then the file and its record put in place, in that order.
+
+use std::ops::Range;
+
+use indexmap::IndexMap;
+
+use crate::manifest::{DatasetFolder, Moments, Reject, ShardEntry, ShardRecord, write_json};
+use crate::plan::{Entry, Plan, row_key};
+use crate::write::{Row, ShardFile, WriteRows};
+
+use super::RunError;
+use super::row::MadeRow;
+
+/// A shard whose rows are being written. Dropped before it is finished, it leaves nothing.
+pub(super) struct ShardInWork<'p> {
+    plan: &'p Plan,
+    folder: &'p DatasetFolder,
+    entries: Range<usize>,
+    writer: Box<dyn WriteRows>,
+    record: ShardRecord,
+}
+
+impl<'p> ShardInWork<'p> {
+    pub(super) fn start(plan: &'p Plan, folder: &'p DatasetFolder, shard: usize) -> Result<Self, RunError> {
+        let format = plan.pipeline.write.member();
+        let path = DatasetFolder::data(shard, format.extension());
+        let place = folder.path().join(&path);
+        let file = ShardFile::create(&place).map_err(|source| RunError::file(&place, source))?;
+        let writer = format.start(&plan.schema, file).map_err(|source| RunError::shard(&place, source))?;
+        let columns = || plan.schema.features.iter();
+        let record = ShardRecord {
+            plan_hash: plan.hash.clone(),
+            shard,
+            entry: ShardEntry { path, rows: 0, bytes: 0, checksum: String::new(), audio_s: 0.0 },
+            frames: columns().map(|column| (column.name.clone(), Vec::new())).collect(),
+            moments: columns().map(|column| (column.name.clone(), Moments::empty(column.bins.unwrap_or(1)))).collect::<IndexMap<_, _>>(),
+            rejects: Vec::new(),
+        };
+        Ok(Self { plan, folder, entries: plan.shards[shard].clone(), writer, record })
+    }
+
+    /// The position behind the shard's last entry.
+    pub(super) fn end(&self) -> usize {
+        self.entries.end
+    }
+
+    pub(super) fn push(&mut self, entry: Entry, made: MadeRow) -> Result<(), RunError> {
+        let table = &self.plan.table;
+        let id = table.id(entry.utterance);
+        let row = Row {
+            key: &row_key(id, entry.copy),
+            table,
+            utterance: entry.utterance,
+            copy: entry.copy,
+            num_samples: made.num_samples,
+            sample_rate: made.sample_rate,
+            augmentation: None,
+            cells: &made.cells,
+        };
+        self.writer.push(&row).map_err(|source| RunError::shard(&self.place(), source))?;
+        self.record.entry.rows += 1;
+        self.record.entry.audio_s += made.seconds();
+        for (frames, cell) in self.record.frames.values_mut().zip(&made.cells) {
+            frames.push(cell.frames);
+        }
+        for (sum, moments) in self.record.moments.values_mut().zip(&made.moments) {
+            sum.merge(moments);
+        }
+        Ok(())
+    }
+
+    pub(super) fn reject(&mut self, reject: Reject) {
+        self.record.rejects.push(reject);
+    }
+
+    /// Puts the shard's file in place, then its record, which makes it count.
+    pub(super) fn finish(self) -> Result<usize, RunError> {
+        let place = self.place();
+        let Self { writer, mut record, folder, .. } = self;
+        let file = writer.finish().map_err(|source| RunError::shard(&place, source))?;
+        (record.entry.bytes, record.entry.checksum) = file.commit().map_err(|source| RunError::file(&place, source))?;
+        let record_place = folder.record(record.shard);
+        write_json(&record_place, &record).map_err(|source| RunError::file(&record_place, source))?;
+        Ok(record.shard)
+    }
+
+    fn place(&self) -> std::path::PathBuf {
+        self.folder.path().join(&self.record.entry.path)
+    }
+}

@@ -1,0 +1,58 @@
+//! A few utterances made and thrown away, to know how fast a plan would go.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::plan::Plan;
+
+use super::order::in_order;
+use super::row::Worker;
+
+/// What a trial came to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Trial {
+    /// Utterances that gave rows.
+    pub utterances: usize,
+    /// Seconds of sound in them.
+    pub sound_s: f64,
+    /// Seconds that it took.
+    pub took_s: f64,
+}
+
+impl Trial {
+    /// Seconds of sound a second; none if no utterance gave a row.
+    #[must_use]
+    pub fn times_real_time(&self) -> Option<f64> {
+        (self.utterances > 0 && self.took_s > 0.0).then(|| self.sound_s / self.took_s)
+    }
+}
+
+/// Makes utterances spread over `plan` on `threads` threads, for `time` at most. Nothing is written.
+pub fn try_out(plan: &Plan, threads: usize, time: Duration, stop: &AtomicBool) -> Trial {
+    /// More would not be more certain.
+    const UTTERANCES: usize = 256;
+    let entries = plan.num_entries();
+    let tried = entries.min(UTTERANCES);
+    let mut trial = Trial { utterances: 0, sound_s: 0.0, took_s: 0.0 };
+    let started = Instant::now();
+    let ended: Result<_, std::convert::Infallible> = in_order(
+        threads,
+        tried,
+        stop,
+        || Worker::new(plan),
+        |worker, job| worker.make(plan.entry(job * entries / tried)),
+        |_, outcome| {
+            if let Ok(row) = outcome {
+                trial.utterances += 1;
+                trial.sound_s += row.seconds();
+            }
+            if started.elapsed() >= time {
+                stop.store(true, Ordering::Relaxed);
+            }
+            Ok(())
+        },
+    );
+    let Ok(_) = ended;
+    trial.took_s = started.elapsed().as_secs_f64();
+    trial
+}

@@ -1,0 +1,270 @@
+//! A dataset held against its manifest, its records and its plan: every checksum and every count.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int32Type;
+
+use crate::error::chain;
+use crate::manifest::{DatasetFolder, Manifest, ManifestError, Reject, ShardEntry, ShardRecord, Totals};
+use crate::pipeline::Pipeline;
+use crate::plan::{PlanFile, PlannedRow};
+use crate::write::{FeatureColumn, ShardFile};
+
+/// One thing that is wrong with a dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The file in which it is wrong.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.message)
+    }
+}
+
+/// What a dataset claims, and everything in which it is not so.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The totals of the manifest.
+    pub totals: Totals,
+    /// The shards of the manifest.
+    pub shards: usize,
+    /// What is wrong; nothing if the dataset is whole.
+    pub findings: Vec<Finding>,
+}
+
+/// Checks the dataset in `folder`.
+///
+/// # Errors
+///
+/// There is no manifest that could be checked.
+pub fn verify(folder: &DatasetFolder) -> Result<Verdict, ManifestError> {
+    let manifest = Manifest::read(folder)?;
+    let mut check = Check { folder, findings: Vec::new() };
+    check.dataset(&manifest);
+    Ok(Verdict { totals: manifest.totals, shards: manifest.shards.len(), findings: check.findings })
+}
+
+struct Check<'a> {
+    folder: &'a DatasetFolder,
+    findings: Vec<Finding>,
+}
+
+impl Check<'_> {
+    fn note(&mut self, path: PathBuf, message: impl Into<String>) {
+        self.findings.push(Finding { path, message: message.into() });
+    }
+
+    fn dataset(&mut self, manifest: &Manifest) {
+        let place = self.folder.manifest();
+        let pipeline: Option<Pipeline> = match serde_json::from_value::<Pipeline>(manifest.pipeline.clone()) {
+            Ok(pipeline) if pipeline.hash() == manifest.pipeline_hash => Some(pipeline),
+            Ok(pipeline) => {
+                self.note(place.clone(), "the pipeline is not the one that its hash was made of");
+                Some(pipeline)
+            }
+            Err(error) => {
+                self.note(place.clone(), format!("the pipeline is none of this version: {error}"));
+                None
+            }
+        };
+        let mut planned = self.plan(manifest);
+        let mut sums = Totals::default();
+        let mut rejects = Vec::new();
+        for (number, entry) in manifest.shards.iter().enumerate() {
+            sums.rows += entry.rows;
+            sums.bytes += entry.bytes;
+            sums.hours += entry.audio_s / 3600.0;
+            let rows = planned.remove(&number).unwrap_or_default();
+            if let Some(record) = self.record(manifest, number, entry) {
+                self.accounts(number, &record, &rows);
+                if self.file(entry)
+                    && let Some(pipeline) = &pipeline
+                {
+                    self.rows(pipeline, &record, &rows);
+                }
+                rejects.extend(record.rejects);
+            }
+        }
+        for shard in planned.keys() {
+            self.note(place.clone(), format!("the plan's shard {shard} is not listed"));
+        }
+        self.rejects(&rejects);
+        sums.rejects = rejects.len() as u64;
+        sums.utterances = sums.rows + sums.rejects;
+        let claimed = &manifest.totals;
+        for (what, claimed, found) in [
+            ("rows", claimed.rows, sums.rows),
+            ("bytes", claimed.bytes, sums.bytes),
+            ("rejects", claimed.rejects, sums.rejects),
+            ("utterances", claimed.utterances, sums.utterances),
+        ] {
+            if claimed != found {
+                self.note(place.clone(), format!("the totals claim {claimed} {what}, the shards have {found}"));
+            }
+        }
+    }
+
+    /// The plan's rows by shard.
+    fn plan(&mut self, manifest: &Manifest) -> BTreeMap<usize, Vec<PlannedRow>> {
+        let place = self.folder.plan();
+        let mut rows: BTreeMap<usize, Vec<PlannedRow>> = BTreeMap::new();
+        match PlanFile::open(&place) {
+            Ok(None) => self.note(place, "the file is missing"),
+            Err(error) => self.note(place, chain(&error)),
+            Ok(Some(file)) => {
+                if file.head.plan_hash != manifest.plan_hash {
+                    self.note(place.clone(), "the plan is another than the manifest's");
+                }
+                for row in file.rows() {
+                    match row {
+                        Ok(row) => rows.entry(row.shard).or_default().push(row),
+                        Err(error) => {
+                            self.note(place, chain(&error));
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        rows
+    }
+
+    /// The shard's record, held against the manifest.
+    fn record(&mut self, manifest: &Manifest, shard: usize, entry: &ShardEntry) -> Option<ShardRecord> {
+        let place = self.folder.record(shard);
+        let record: ShardRecord = match crate::manifest::read_json(&place) {
+            Ok(record) => record,
+            Err(error) => {
+                self.note(place, chain(&error));
+                return None;
+            }
+        };
+        if record.plan_hash != manifest.plan_hash || record.shard != shard {
+            self.note(place.clone(), "the record belongs to another shard or plan");
+        }
+        if record.entry != *entry {
+            self.note(place, "the record and the manifest do not agree on this shard");
+        }
+        Some(record)
+    }
+
+    /// Rows and rejects of a shard, held against its plan.
+    fn accounts(&mut self, shard: usize, record: &ShardRecord, planned: &[PlannedRow]) {
+        let place = self.folder.record(shard);
+        let (rows, rejects) = (record.entry.rows as usize, record.rejects.len());
+        if rows + rejects != planned.len() {
+            let message = format!("{rows} rows and {rejects} rejects are not the {} utterances of the plan", planned.len());
+            self.note(place.clone(), message);
+        }
+        for (column, frames) in &record.frames {
+            if frames.len() != rows {
+                self.note(place.clone(), format!("`{column}` has frame counts of {} rows, not {rows}", frames.len()));
+            }
+        }
+    }
+
+    /// Size and checksum of a shard's file; whether it can be read further.
+    fn file(&mut self, entry: &ShardEntry) -> bool {
+        let place = self.folder.path().join(&entry.path);
+        match ShardFile::measure(&place) {
+            Err(error) => self.note(place, format!("the file cannot be read: {error}")),
+            Ok((bytes, _)) if bytes != entry.bytes => {
+                self.note(place, format!("the file has {bytes} bytes, not {}", entry.bytes));
+            }
+            Ok((_, checksum)) if checksum != entry.checksum => {
+                self.note(place, format!("the file's checksum is {checksum}, not {}", entry.checksum));
+            }
+            Ok(_) => return true,
+        }
+        false
+    }
+
+    /// Every row of a shard, held against its plan and its record.
+    fn rows(&mut self, pipeline: &Pipeline, record: &ShardRecord, planned: &[PlannedRow]) {
+        let place = self.folder.path().join(&record.entry.path);
+        let left_out = |row: &&PlannedRow| record.rejects.iter().any(|reject| (&reject.id, reject.copy) == (&row.id, row.copy));
+        let mut expected = planned.iter().filter(|row| record.rejects.is_empty() || !left_out(row));
+        let columns = pipeline.feature_columns();
+        let batches = match pipeline.write.member().read(&place, None) {
+            Ok(batches) => batches,
+            Err(error) => return self.note(place, chain(&error)),
+        };
+        let mut read = 0;
+        for batch in batches {
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => return self.note(place, chain(&error)),
+            };
+            let Some(keys) = batch.column_by_name("key").and_then(|keys| keys.as_string_opt::<i32>()) else {
+                return self.note(place, "there is no column `key`");
+            };
+            for key in keys.iter().map(Option::unwrap_or_default) {
+                match expected.next().map(PlannedRow::key) {
+                    Some(planned) if planned == key => {}
+                    Some(planned) => return self.note(place, format!("row {read} is `{key}`, and the plan has `{planned}`")),
+                    None => return self.note(place, format!("row {read}, `{key}`, is not in the plan")),
+                }
+                read += 1;
+            }
+            let first = read - batch.num_rows();
+            for column in &columns {
+                if let Some(message) = wrong_cells(&batch, column, record, first) {
+                    return self.note(place, message);
+                }
+            }
+        }
+        if read as u64 != record.entry.rows {
+            self.note(place, format!("the file has {read} rows, and its record {}", record.entry.rows));
+        }
+    }
+
+    /// `rejects.jsonl`, held against the records.
+    fn rejects(&mut self, expected: &[Reject]) {
+        let place = self.folder.rejects();
+        match fs::read_to_string(&place) {
+            Err(error) => self.note(place, format!("the file cannot be read: {error}")),
+            Ok(text) => {
+                let found: Result<Vec<Reject>, _> = text.lines().map(serde_json::from_str).collect();
+                match found {
+                    Err(error) => self.note(place, format!("a line is damaged: {error}")),
+                    Ok(found) if found != expected => self.note(place, "the rejects are not those of the shards' records"),
+                    Ok(_) => {}
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with a column's frame counts and cells in a batch whose first row is row `first` of the shard.
+fn wrong_cells(batch: &RecordBatch, column: &FeatureColumn, record: &ShardRecord, first: usize) -> Option<String> {
+    let name = &column.name;
+    let (Some(cells), Some(frames), Some(recorded)) = (
+        batch.column_by_name(name),
+        batch.column_by_name(&column.frames_name()).and_then(|frames| frames.as_primitive_opt::<Int32Type>()),
+        record.frames.get(name),
+    ) else {
+        return Some(format!("there is no column `{name}` with its frame counts"));
+    };
+    for row in 0..batch.num_rows() {
+        let (count, at) = (frames.value(row) as u64, first + row);
+        if recorded.get(at).map(|frames| u64::from(*frames)) != Some(count) {
+            return Some(format!("row {at} has {count} frames of `{name}`, and its record another number"));
+        }
+        let found = match cells.as_binary_opt::<i64>() {
+            Some(cells) => cells.value(row).len() as u64 / column.frame_bytes().max(1) as u64,
+            None => cells.as_list_opt::<i64>().map_or(0, |cells| cells.value(row).len() as u64),
+        };
+        if found != count {
+            return Some(format!("the cell of `{name}` in row {at} holds {found} frames, not {count}"));
+        }
+    }
+    None
+}

@@ -1,0 +1,137 @@
+//! A run that is killed or refused leaves a folder that the next run can use.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::support::{CorpusTest, assert_same_bytes, fbank_pipeline, wavemill};
+
+fn pipeline() -> String {
+    fbank_pipeline("write: { parquet: { shard_mib: 1 } }")
+}
+
+/// The sample corpus several times over, so that a run takes a while and has several shards.
+fn long_corpus() -> CorpusTest {
+    let test = CorpusTest::on(&[]);
+    for take in 0..12 {
+        for name in ["alba-01.flac", "noah-01.wav", "alba-03.mp3", "noah-03.opus"] {
+            test.add(&format!("corpus/{name}"), &format!("{take:02}-{name}"));
+        }
+    }
+    test
+}
+
+#[test]
+fn a_killed_run_resumes_to_the_same_bytes() {
+    let whole = long_corpus();
+    let shards = whole.run(&pipeline(), &[]).expect_rows(48).manifest().shards.len();
+    assert!(shards >= 4, "{shards} shards");
+    let killed = long_corpus();
+    // Each time a little later; the moment does not decide the verdict, only which states are met on the way.
+    for wait in (0..10).map(|step| Duration::from_millis(30 + 45 * step)) {
+        let mut run = killed.run_command(&pipeline(), &["--threads", "2"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(wait);
+        run.kill().unwrap();
+        run.wait().unwrap();
+    }
+    killed.run(&pipeline(), &[]).expect_rows(48);
+    assert_same_bytes(&whole.out(), &killed.out());
+}
+
+#[test]
+fn what_is_lost_is_made_again() {
+    let test = long_corpus();
+    let outcome = test.run(&pipeline(), &[]).expect_rows(48);
+    let before = crate::support::bytes_of(&test.out());
+    fs::remove_file(test.out().join(&outcome.manifest().shards[1].path)).unwrap();
+    fs::remove_file(outcome.dataset.record(2)).unwrap();
+    fs::write(test.out().join(&outcome.manifest().shards[3].path), "cut short").unwrap();
+    test.run(&pipeline(), &[]).expect_rows(48);
+    assert!(before == crate::support::bytes_of(&test.out()));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_says_how_to_go_on() {
+    let test = long_corpus();
+    let run = test.run_command(&pipeline(), &["--threads", "1"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    while !test.out().join("plan.parquet").exists() {
+        std::thread::yield_now();
+    }
+    let sent = std::process::Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let output = run.wait_with_output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{message}");
+    assert!(message.contains("run the same command again"), "{message}");
+    assert!(!test.out().join("manifest.json").exists());
+    test.run(&pipeline(), &[]).expect_rows(48);
+}
+
+#[test]
+fn another_plan_is_refused_with_what_differs_until_it_may_overwrite() {
+    let test = CorpusTest::on(&["corpus/alba-01.flac"]);
+    test.run(&pipeline(), &[]).expect_rows(1);
+    let before = crate::support::bytes_of(&test.out());
+    let other = pipeline().replace("num_mel_bins: 80", "num_mel_bins: 40");
+    test.run(&other, &[])
+        .expect_code(5)
+        .expect_message("featurize.features[0].kaldi_fbank.num_mel_bins: 80 there, 40 now")
+        .expect_message("--overwrite");
+    assert!(before == crate::support::bytes_of(&test.out()));
+    let outcome = test.run(&other, &["--overwrite"]).expect_rows(1);
+    assert_eq!(outcome.manifest().schema[10].shape, Some(vec![-1, 40]));
+}
+
+#[test]
+fn two_runs_do_not_share_a_folder() {
+    let test = long_corpus();
+    let mut first = test.run_command(&pipeline(), &["--threads", "1"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    while !test.out().join("plan.parquet").exists() {
+        std::thread::yield_now();
+    }
+    // Stopped, not slowed: the first run holds its lock for as long as the second one looks.
+    let stop = |signal: &str| std::process::Command::new("kill").args([signal, &first.id().to_string()]).status().unwrap();
+    assert!(stop("-STOP").success());
+    let second = test.run(&pipeline(), &[]);
+    assert!(stop("-CONT").success());
+    first.wait().unwrap();
+    second.expect_code(5).expect_message("works in this folder").expect_message("--worker");
+}
+
+#[test]
+fn a_damaged_dataset_is_found_out() {
+    let test = CorpusTest::on_sample();
+    let outcome = test.run(&pipeline(), &[]).expect_rows(12);
+    let out = test.out().display().to_string();
+    let verify = || wavemill(&["verify", &out]).output().unwrap();
+    assert_eq!(verify().status.code(), Some(0), "{}", String::from_utf8_lossy(&verify().stdout));
+
+    let shard = test.out().join(&outcome.manifest().shards[0].path);
+    let whole = fs::read(&shard).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    let record = outcome.dataset.record(0);
+    let plan = outcome.dataset.plan();
+    for (file, content, complaint) in [
+        (&shard, Some(flipped), "checksum"),
+        (&shard, Some(whole[..100].to_vec()), "bytes"),
+        (&shard, None, "cannot be read"),
+        (&record, None, "cannot be read"),
+        (&record, Some(b"{}".to_vec()), "damaged"),
+        (&plan, None, "missing"),
+        (&outcome.dataset.rejects(), Some(b"{}\n".to_vec()), "line"),
+    ] {
+        let before = fs::read(file).unwrap();
+        match content {
+            Some(content) => fs::write(file, content).unwrap(),
+            None => fs::remove_file(file).unwrap(),
+        }
+        let found = verify();
+        let text = String::from_utf8_lossy(&found.stdout).into_owned();
+        assert_eq!(found.status.code(), Some(5), "{text}");
+        assert!(text.contains(complaint) && text.contains(file.to_str().unwrap()), "`{complaint}` is not in:\n{text}");
+        fs::write(file, before).unwrap();
+    }
+    assert_eq!(verify().status.code(), Some(0));
+}

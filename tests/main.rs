@@ -1,0 +1,12 @@
+//! Integration tests: the real command over real files.
+
+mod broken_files;
+mod broken_pipelines;
+mod corpora;
+mod docs;
+mod interruption;
+mod layers;
+mod pipelines;
+mod same_bytes;
+mod support;
+mod workers;
