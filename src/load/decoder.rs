@@ -42,10 +42,6 @@ pub struct Decoder {
     tolerance: u64,
     /// The sample of the file that the next packet starts at.
     position: u64,
-    /// The tick that the packet at hand bears.
-    tick: i64,
-    /// Tick 0 in samples of the file, where ticks count samples.
-    origin: Option<i64>,
     /// Whether a packet is decoded and not yet given.
     pending: bool,
     finished: bool,
@@ -61,7 +57,7 @@ impl Decoder {
     ///
     /// The file cannot be read or decoded, is shorter than the cut's start, or lacks the channel.
     pub fn open(path: &Path, cut: Cut, pick: Pick, length_tolerance: Seconds) -> Result<Self, LoadError> {
-        let (stream, position, tick) = open_at(path, cut.start)?;
+        let (stream, position) = open_at(path, cut.start)?;
         let (rate, num_channels) = format_of(&stream)?;
         if let Pick::Channel(channel) = pick
             && channel >= num_channels
@@ -81,8 +77,6 @@ impl Decoder {
             cut: start..end,
             tolerance,
             position,
-            tick,
-            origin: stream.counts_samples().then(|| i64::try_from(position).unwrap_or(i64::MAX).wrapping_sub(tick)),
             stream,
             pending: true,
             finished: false,
@@ -123,12 +117,9 @@ impl Decoder {
         while !self.finished {
             // Whatever fails, nothing comes after it.
             self.finished = true;
-            if !std::mem::take(&mut self.pending) {
-                let Some(tick) = self.stream.advance()? else {
-                    self.check_end()?;
-                    return Ok(None);
-                };
-                self.tick = tick;
+            if !std::mem::take(&mut self.pending) && self.stream.advance()?.is_none() {
+                self.check_end()?;
+                return Ok(None);
             }
             let at = self.position;
             let frames = self.checked_frames(at)?;
@@ -143,18 +134,11 @@ impl Decoder {
         Ok(None)
     }
 
-    /// The length of the packet at hand, which must have the rate and channels of the first and continue the one before:
-    /// demuxers skip what they cannot read, and all that follows would be heard too early.
+    /// The length of the packet at hand, which must have the rate and channels of the first.
     fn checked_frames(&self, at: u64) -> Result<usize, LoadError> {
         let (rate, channels) = format_of(&self.stream)?;
-        let time = Seconds::of_samples(at, self.rate);
         if (rate, channels) != (self.rate, self.channels) {
-            return Err(LoadError::FormatChanges { at: time, rate, channels });
-        }
-        let expected = self.origin.map(|origin| i64::try_from(at).unwrap_or(i64::MAX).wrapping_sub(origin));
-        if expected.is_some_and(|tick| tick != self.tick) {
-            let source = SymphoniaError::DecodeError("packets are missing, or not in order");
-            return Err(LoadError::Corrupt { at: time, source });
+            return Err(LoadError::FormatChanges { at: Seconds::of_samples(at, self.rate), rate, channels });
         }
         Ok(self.stream.decoded().frames())
     }
@@ -194,25 +178,23 @@ pub fn probe(path: &Path) -> Result<Header, LoadError> {
     Ok(Header { sample_rate, num_channels, num_samples: stream.num_samples() })
 }
 
-/// A stream whose first packet of interest is decoded, the sample of the file that this packet starts at, and the tick
-/// that it bears.
-fn open_at(path: &Path, start: Seconds) -> Result<(Stream, u64, i64), LoadError> {
+/// A stream whose first packet of interest is decoded, and the sample of the file that this packet starts at.
+fn open_at(path: &Path, start: Seconds) -> Result<(Stream, u64), LoadError> {
     let (mut stream, tick) = open_first(path)?;
     let target = start.samples(format_of(&stream)?.0);
     // A FLAC file cut from a longer one may begin at any sample number: where in it a seek would lead is not known.
     if tick != 0 || target < stream.decoded().frames() as u64 || !stream.counts_samples() {
-        return Ok((stream, 0, tick));
+        return Ok((stream, 0));
     }
     if stream.seek(target)
         && let Some(tick) = stream.advance()?
         && let Ok(position) = u64::try_from(tick)
         && position <= target
     {
-        return Ok((stream, position, tick));
+        return Ok((stream, position));
     }
     // Beyond the end, or lost on the way: from the start it is known for certain.
-    let (stream, tick) = open_first(path)?;
-    Ok((stream, 0, tick))
+    Ok((open_first(path)?.0, 0))
 }
 
 /// A stream whose first packet is decoded, and the tick that it bears.

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | WAV, AIFF | PCM of 8 to 64 bits, A-law, µ-law; WAV also MS and IMA ADPCM |
 //! | FLAC, MP1, MP2, MP3, ADTS | their own |
-//! | Ogg, Matroska, WebM | Vorbis, Opus (mono and stereo), FLAC |
+//! | Ogg, Matroska (`.webm`) | Vorbis, Opus (mono and stereo), FLAC |
 //! | MP4, CAF | AAC-LC, ALAC, PCM |
 //!
 //! Every sample that a file holds is given or the utterance is a reject: a packet that cannot be decoded, a file that ends

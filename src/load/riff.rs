@@ -26,11 +26,11 @@ const MAX_CHUNKS: usize = 256;
 ///
 /// A `data` chunk that claims more than the file holds is left as it is unless its size is a mark: that file is truncated.
 pub(super) fn patches(source: &mut Source) -> io::Result<Vec<Patch>> {
-    let mut head = [0; 12];
-    if !source.read_at(0, &mut head)? || !head.starts_with(b"RIFF") || !head.ends_with(b"WAVE") {
+    let mut start = [0; 12];
+    if !source.read_at(0, &mut start)? || !start.starts_with(b"RIFF") || !start.ends_with(b"WAVE") {
         return Ok(Vec::new());
     }
-    let outer = little_endian(&head[4..8]);
+    let outer = little_endian(&start[4..8]);
     // 2³² − 1 tells the demuxer to ignore the outer size: chunks may then reach beyond it.
     let mut patches = vec![(4, u32::MAX.to_le_bytes())];
     if let Some((at, size)) = find_data(source)? {

@@ -79,6 +79,10 @@ impl Source {
 
     fn refill(&mut self) -> io::Result<()> {
         self.filled = 0;
+        // A header may send the reader anywhere; the operating system need not hear of it.
+        if self.at >= self.len {
+            return Ok(());
+        }
         if self.file_at != self.at {
             self.file_at = self.file.seek(SeekFrom::Start(self.at))?;
         }

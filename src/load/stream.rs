@@ -15,7 +15,7 @@ use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::{Hint, Probe, ProbeOptions};
 use symphonia::core::formats::well_known::{
-    FORMAT_ID_AIFF, FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MP3, FORMAT_ID_WAVE,
+    FORMAT_ID_AIFF, FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MP3, FORMAT_ID_OGG, FORMAT_ID_WAVE,
 };
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
@@ -83,6 +83,18 @@ pub(super) struct Stream {
     has_delay: bool,
     /// Where the packet that was read last would be heard.
     at: Seconds,
+    order: Order,
+}
+
+/// What is known of the tick that the next packet should bear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// Nothing: it is the first.
+    First,
+    /// Nothing: the one before was the first, whose start the decoder may have cut off.
+    Second,
+    /// This tick, where ticks count samples.
+    Follows(i64),
 }
 
 impl Stream {
@@ -112,6 +124,7 @@ impl Stream {
             num_samples: track.num_frames,
             has_delay: track.delay.is_some(),
             at: zero,
+            order: Order::First,
             format,
         })
     }
@@ -160,6 +173,25 @@ impl Stream {
             }
     }
 
+    fn ticks_are_samples(&self) -> bool {
+        let rate = self.decoder.codec_params().sample_rate;
+        self.time_base.is_some_and(|base| base.numer.get() == 1 && Some(base.denom.get()) == rate)
+    }
+
+    /// By how many ticks a packet may be off the end of the one before; none where it says nothing. Demuxers skip what they
+    /// cannot read, and all that follows would be heard too early.
+    fn bearable_gap(&self) -> Option<u64> {
+        // Ogg counts per page, and encoders disagree on a few samples; what gets lost is a page, of one or more packets.
+        // MP4 made while recording has ticks of a clock, not of samples (Android), MP3 has none.
+        const SHORTEST_OGG_PACKET_S: f64 = 0.02;
+        let is_ogg = self.format.format_info().format == FORMAT_ID_OGG;
+        let ogg = |base: TimeBase| (f64::from(base.denom.get()) * SHORTEST_OGG_PACKET_S) as u64;
+        match self.time_base {
+            Some(base) if is_ogg && self.ticks_are_samples() => Some(ogg(base)),
+            _ => self.counts_samples().then_some(0),
+        }
+    }
+
     fn is_pcm(&self) -> bool {
         (CODEC_ID_PCM_S32LE..=CODEC_ID_PCM_MULAW).contains(&self.decoder.codec_params().codec)
     }
@@ -170,6 +202,7 @@ impl Stream {
         let Ok(to) = i64::try_from(to) else { return false };
         let to = SeekTo::Timestamp { ts: Timestamp::new(to), track_id: self.track };
         self.decoder.reset();
+        self.order = Order::First;
         self.format.seek(SeekMode::Accurate, to).is_ok()
     }
 
@@ -178,9 +211,8 @@ impl Stream {
     pub(super) fn advance(&mut self) -> Result<Option<i64>, LoadError> {
         loop {
             let Some(packet) = self.next_packet()? else { return Ok(None) };
-            match self.decoder.decode(&packet) {
-                Ok(decoded) if decoded.frames() == 0 => {}
-                Ok(_) => return Ok(Some(packet.pts.get())),
+            let frames = match self.decoder.decode(&packet) {
+                Ok(decoded) => decoded.frames(),
                 // The last packet may be cut short where the file is. The length tells whether that is a fault.
                 Err(SymphoniaError::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     let at = self.at;
@@ -190,8 +222,31 @@ impl Stream {
                     };
                 }
                 Err(error) => return Err(decoding(self.at)(error)),
+            };
+            if frames > 0 {
+                let tick = packet.pts.get();
+                self.check_order(tick, frames)?;
+                return Ok(Some(tick));
             }
         }
+    }
+
+    /// Whether a packet at `tick` continues the one before.
+    fn check_order(&mut self, tick: i64, frames: usize) -> Result<(), LoadError> {
+        if let Order::Follows(expected) = self.order
+            && self.bearable_gap().is_some_and(|gap| tick.abs_diff(expected) > gap)
+        {
+            let source = SymphoniaError::DecodeError("packets are missing, or not in order");
+            return Err(LoadError::Corrupt { at: self.at, source });
+        }
+        let after = |tick: i64| Order::Follows(tick.saturating_add(i64::try_from(frames).unwrap_or(i64::MAX)));
+        self.order = match self.order {
+            Order::First if !self.counts_samples() => Order::Second,
+            Order::First | Order::Second => after(tick),
+            // Counted on and not anew from each packet, so that many small gaps make a large one.
+            Order::Follows(expected) => after(expected),
+        };
+        Ok(())
     }
 
     /// What the last packet held.
@@ -217,6 +272,7 @@ impl Stream {
                     self.decoder = decoder_of(track)?;
                     self.track = track.id;
                     self.time_base = track.time_base;
+                    self.order = Order::First;
                 }
                 Err(error) => return Err(LoadError::demuxing(error, self.at)),
             }

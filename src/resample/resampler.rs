@@ -368,7 +368,7 @@ mod tests {
         let tone = sine(440.0, 44_100, 10_000);
         let mut resampler = resampler(44_100, 16_000);
         let mut out = Vec::new();
-        resampler.push(&[1.0; 5_000], &mut out);
+        resampler.push(&[1.0; 4_000], &mut out);
         resampler.reset();
         out.clear();
         resampler.push(&tone, &mut out);
