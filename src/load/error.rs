@@ -1,0 +1,219 @@
+//! Why a file gives no sound.
+
+use std::io;
+
+use symphonia::core::errors::Error as SymphoniaError;
+use thiserror::Error;
+
+use crate::audio::{Hertz, Seconds};
+
+/// Makes the error's enum, its reject codes and their list from one table: `/// meaning  #[error(…)] code: Variant { … }`.
+macro_rules! rejects {
+    (
+        $(#[$meta:meta])*
+        pub enum $Name:ident {
+            $(
+                #[doc = $meaning:literal]
+                #[error($($message:tt)*)]
+                $code:ident: $Variant:ident $({ $($(#[$field_meta:meta])* $field:ident: $Type:ty),* $(,)? })?
+            ),+ $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        pub enum $Name {
+            $(
+                #[doc = $meaning]
+                #[error($($message)*)]
+                $Variant $({ $($(#[$field_meta])* $field: $Type),* })?
+            ),+
+        }
+
+        impl $Name {
+            /// Every reject code of this stage with what it means.
+            pub const CODES: &'static [(&'static str, &'static str)] =
+                &[$((stringify!($code), $meaning.trim_ascii())),+];
+
+            /// The reject code: stable from version to version.
+            #[must_use]
+            pub const fn code(&self) -> &'static str {
+                match self { $(Self::$Variant { .. } => stringify!($code)),+ }
+            }
+        }
+    };
+}
+
+rejects! {
+    /// Why a file gives no sound. Messages name neither file nor stage: the layer that knows them adds them.
+    #[derive(Debug, Error)]
+    pub enum LoadError {
+        /// There is no such file.
+        #[error("there is no such file")]
+        not_found: NotFound,
+        /// The path leads to a directory, a pipe or a device.
+        #[error("not a regular file")]
+        not_a_file: NotAFile,
+        /// The operating system could not open or read the file.
+        #[error("cannot be read")]
+        unreadable: Unreadable {
+            /// What the operating system said.
+            #[source]
+            source: io::Error,
+        },
+        /// The file holds no byte.
+        #[error("the file is empty")]
+        empty_file: EmptyFile,
+        /// The content is no audio format that is known.
+        #[error("the content is no audio format that is known")]
+        unknown_format: UnknownFormat,
+        /// The format is known, but this form of it cannot be read.
+        #[error("unsupported: {feature}")]
+        unsupported_format: UnsupportedFormat {
+            /// What is not supported.
+            feature: &'static str,
+        },
+        /// There is no decoder for the codec, or the decoder lacks this form of it.
+        #[error("there is no decoder: {feature}")]
+        unsupported_codec: UnsupportedCodec {
+            /// What the codec registry or the decoder lacks.
+            feature: &'static str,
+        },
+        /// The file holds video, pictures or text, but no sound.
+        #[error("the file has no audio track")]
+        no_audio_track: NoAudioTrack,
+        /// The data breaks the rules of its format.
+        #[error("the data is corrupt at {:.3} s", at.get())]
+        corrupt: Corrupt {
+            /// Where the part that cannot be decoded would have been heard.
+            at: Seconds,
+            /// What the demuxer or decoder said.
+            #[source]
+            source: SymphoniaError,
+        },
+        /// The file ends before the length that its header claims.
+        #[error("truncated: the header claims {:.3} s, the file holds {:.3} s", claimed.get(), decoded.get())]
+        truncated: Truncated {
+            /// The length that the header claims.
+            claimed: Seconds,
+            /// The length that was decoded.
+            decoded: Seconds,
+        },
+        /// The sample rate or the number of channels changes within the file.
+        #[error("the format changes at {:.3} s to {channels} channels at {rate}", at.get())]
+        format_changes: FormatChanges {
+            /// Where the new format begins.
+            at: Seconds,
+            /// The new rate.
+            rate: Hertz,
+            /// The new number of channels.
+            channels: u16,
+        },
+        /// The channel asked for is not in the file.
+        #[error("there is no channel {channel}: the file has {channels}, counted from 0")]
+        no_such_channel: NoSuchChannel {
+            /// The channel asked for, from 0.
+            channel: u16,
+            /// How many there are.
+            channels: u16,
+        },
+        /// The stretch asked for is not, or not all, in the file.
+        #[error(
+            "the cut from {:.3} s{} is not in a file of {:.3} s",
+            start.get(), end.map_or(String::new(), |end| format!(" to {:.3} s", end.get())), length.get()
+        )]
+        cut_out_of_range: CutOutOfRange {
+            /// Where the cut starts.
+            start: Seconds,
+            /// Where it ends; none where it runs to the end of the file.
+            end: Option<Seconds>,
+            /// The length of the file.
+            length: Seconds,
+        },
+        /// The file or the stretch asked for holds not one sample.
+        #[error("there is not one sample")]
+        no_samples: NoSamples,
+        /// The decoder met a bug of its own on this file.
+        #[error("the decoder panicked: {message}")]
+        decoder_panicked: DecoderPanicked {
+            /// What it said.
+            message: String,
+        },
+    }
+}
+
+impl LoadError {
+    /// Whether the fault lies with the machine and not with this one file: out of memory or file handles, a disk or
+    /// network that fails. Another utterance would fare no better, and this one may do well when run again.
+    #[must_use]
+    pub fn is_world(&self) -> bool {
+        use io::ErrorKind;
+        let Self::Unreadable { source } = self else { return false };
+        !matches!(
+            source.kind(),
+            ErrorKind::PermissionDenied
+                | ErrorKind::InvalidInput
+                | ErrorKind::InvalidFilename
+                | ErrorKind::NotADirectory
+                | ErrorKind::IsADirectory
+        )
+    }
+
+    /// The error of opening a file or asking for its length.
+    pub(super) fn opening(source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::NotFound,
+            _ => Self::Unreadable { source },
+        }
+    }
+
+    /// The error of a demuxer at `at`: what the operating system refused, or data that breaks the rules.
+    pub(super) fn demuxing(source: SymphoniaError, at: Seconds) -> Self {
+        match source {
+            // Only the operating system's errors bear a number; parsers make their own without one.
+            SymphoniaError::IoError(source) if source.raw_os_error().is_some() => Self::Unreadable { source },
+            // Symphonia calls a file unsupported that lacks a part which every file of its format must have.
+            SymphoniaError::Unsupported(lack) if lack.contains("missing") => {
+                Self::Corrupt { at, source: SymphoniaError::DecodeError(lack) }
+            }
+            SymphoniaError::Unsupported(feature) => Self::UnsupportedFormat { feature },
+            source => Self::Corrupt { at, source },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_words_with_a_meaning() {
+        let words: BTreeSet<_> = LoadError::CODES.iter().map(|(code, _)| code).collect();
+        assert_eq!(words.len(), LoadError::CODES.len());
+        assert!(LoadError::CODES.iter().all(|(_, meaning)| meaning.ends_with('.')));
+        assert_eq!(LoadError::EmptyFile.code(), "empty_file");
+        assert!(LoadError::CODES.contains(&("empty_file", "The file holds no byte.")));
+    }
+
+    #[test]
+    fn a_full_table_of_files_is_the_worlds_fault_and_a_missing_file_is_not() {
+        let of = |number| LoadError::opening(io::Error::from_raw_os_error(number));
+        let (enoent, eio, enomem, eacces, emfile) = (2, 5, 12, 13, 24);
+        for number in [eio, enomem, emfile] {
+            assert!(of(number).is_world(), "{number}");
+        }
+        for number in [enoent, eacces] {
+            assert!(!of(number).is_world(), "{number}");
+        }
+        assert_eq!(of(enoent).code(), "not_found");
+    }
+
+    #[test]
+    fn messages_hold_the_numbers() {
+        let time = |seconds| Seconds::new(seconds).unwrap();
+        let cut = LoadError::CutOutOfRange { start: time(1.5), end: Some(time(3.0)), length: time(2.0) };
+        assert_eq!(cut.to_string(), "the cut from 1.500 s to 3.000 s is not in a file of 2.000 s");
+        let truncated = LoadError::Truncated { claimed: time(2.0), decoded: time(1.0) };
+        assert_eq!(truncated.to_string(), "truncated: the header claims 2.000 s, the file holds 1.000 s");
+    }
+}

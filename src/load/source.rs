@@ -1,0 +1,192 @@
+//! A file read in few, large pieces.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use symphonia::core::io::MediaSource;
+
+use super::error::LoadError;
+
+/// Bytes a read. The demuxers' own reader asks for 1 to 32 KiB at a time and looks at the tail of a file before its head;
+/// at this size most utterances are one system call.
+const PIECE: u64 = 256 * 1024;
+
+/// Four bytes of the file that readers see otherwise than they stand there.
+pub(super) type Patch = (u64, [u8; 4]);
+
+/// A regular file whose length is known, behind a buffer.
+pub(super) struct Source {
+    file: File,
+    len: u64,
+    /// Where the file itself stands.
+    file_at: u64,
+    /// Where the reader stands.
+    at: u64,
+    /// Bytes of the file from `buffer_at` on: the first `filled` are valid.
+    buffer: Box<[u8]>,
+    buffer_at: u64,
+    filled: usize,
+    patches: Vec<Patch>,
+}
+
+impl Source {
+    /// Opens a file that holds at least one byte.
+    ///
+    /// # Errors
+    ///
+    /// The path leads to no file, to something else than a file, or to one that is empty or that may not be read.
+    pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
+        // Asked of the path first: to open a pipe would wait for its other end, for ever.
+        let metadata = std::fs::metadata(path).map_err(LoadError::opening)?;
+        match metadata.len() {
+            _ if !metadata.is_file() => Err(LoadError::NotAFile),
+            0 => Err(LoadError::EmptyFile),
+            len => {
+                let file = File::open(path).map_err(LoadError::opening)?;
+                let buffer = vec![0; len.min(PIECE) as usize].into_boxed_slice();
+                Ok(Self { file, len, file_at: 0, at: 0, buffer, buffer_at: 0, filled: 0, patches: Vec::new() })
+            }
+        }
+    }
+
+    /// The length of the file in bytes, as it was when opened.
+    pub(super) const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Lets readers see other bytes than the file's, from the next read on.
+    pub(super) fn patch(&mut self, patches: Vec<Patch>) {
+        self.patches = patches;
+        self.filled = 0;
+    }
+
+    /// Reads bytes from `at` on until `bytes` is full; false where the file ends before that.
+    pub(super) fn read_at(&mut self, at: u64, bytes: &mut [u8]) -> io::Result<bool> {
+        self.at = at;
+        match self.read_exact(bytes) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The bytes that are buffered from where the reader stands.
+    fn buffered(&self) -> &[u8] {
+        let skipped = self.at.checked_sub(self.buffer_at).and_then(|skipped| usize::try_from(skipped).ok());
+        skipped.and_then(|skipped| self.buffer[..self.filled].get(skipped..)).unwrap_or_default()
+    }
+
+    fn refill(&mut self) -> io::Result<()> {
+        self.filled = 0;
+        // A header may send the reader anywhere; the operating system need not hear of it.
+        if self.at >= self.len {
+            return Ok(());
+        }
+        if self.file_at != self.at {
+            self.file_at = self.file.seek(SeekFrom::Start(self.at))?;
+        }
+        self.buffer_at = self.at;
+        self.filled = self.file.read(&mut self.buffer)?;
+        self.file_at += self.filled as u64;
+        for (at, bytes) in &self.patches {
+            for (at, byte) in (*at..).zip(bytes) {
+                let place = at.checked_sub(self.buffer_at).and_then(|place| usize::try_from(place).ok());
+                if let Some(place) = place.and_then(|place| self.buffer[..self.filled].get_mut(place)) {
+                    *place = *byte;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.buffered().is_empty() {
+            self.refill()?;
+        }
+        let buffered = self.buffered();
+        let read = buffered.len().min(bytes.len());
+        bytes[..read].copy_from_slice(&buffered[..read]);
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Source {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(offset) => self.len.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.at.checked_add_signed(offset),
+        };
+        self.at = at.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}
+
+impl MediaSource for Source {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of `len` bytes that count up to 250 and start again.
+    fn counting(len: usize) -> (tempfile::NamedTempFile, Vec<u8>) {
+        let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &bytes).unwrap();
+        (file, bytes)
+    }
+
+    #[test]
+    fn reads_and_seeks_give_the_bytes_of_the_file() {
+        let (file, bytes) = counting(700_000);
+        let mut source = Source::open(file.path()).unwrap();
+        for (at, len) in [(0, 10), (699_990, 10), (262_140, 10), (100, 300_000), (0, 700_000), (5, 1)] {
+            let mut read = vec![0; len];
+            assert!(source.read_at(at, &mut read).unwrap());
+            assert_eq!(read, bytes[at as usize..at as usize + len]);
+        }
+        assert!(!source.read_at(699_999, &mut [0; 2]).unwrap());
+        assert!(!source.read_at(u64::from(u32::MAX), &mut [0; 1]).unwrap());
+        assert!(source.seek(SeekFrom::End(-700_001)).is_err());
+        assert_eq!(source.seek(SeekFrom::End(-1)).unwrap(), 699_999);
+    }
+
+    #[test]
+    fn a_patch_is_seen_wherever_the_pieces_are_cut() {
+        let (file, mut bytes) = counting(300_000);
+        for at in [0, 4, PIECE as usize - 2, 299_998] {
+            let mut source = Source::open(file.path()).unwrap();
+            source.patch(vec![(at as u64, [255; 4])]);
+            let mut read = Vec::new();
+            source.read_to_end(&mut read).unwrap();
+            let kept = bytes.clone();
+            let end = bytes.len().min(at + 4);
+            bytes[at..end].fill(255);
+            assert!(read == bytes, "a patch at {at}");
+            bytes = kept;
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_with_content_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let code = |path: &Path| Source::open(path).err().map(|error| error.code());
+        assert_eq!(code(folder.path()), Some("not_a_file"));
+        assert_eq!(code(&folder.path().join("absent.wav")), Some("not_found"));
+        let empty = folder.path().join("empty.wav");
+        std::fs::write(&empty, []).unwrap();
+        assert_eq!(code(&empty), Some("empty_file"));
+    }
+}
