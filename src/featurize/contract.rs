@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::audio::Hertz;
 use crate::seed::Draws;
+use crate::spectrum::RowsError;
 
 /// The type in which a cell's numbers are stored, little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -74,7 +75,8 @@ pub trait Extractor {
 /// An extractor at work: one a worker, its buffers reused from utterance to utterance.
 ///
 /// An utterance is one `begin`, any number of `push`es and one `finish`; how the sound is cut into blocks changes no bit.
-/// Frames are appended to `out`, row-major `[frames, bins]`.
+/// Frames are appended to `out`, row-major `[frames, bins]`. `out` is one vector from the first `push` to `finish`, and
+/// nothing else is appended meanwhile: an extractor that needs the whole utterance finds its frames at the end of it.
 pub trait Extract: Send {
     /// Starts an utterance and forgets the one before, finished or not.
     fn begin(&mut self, draws: Draws<'_>);
@@ -137,6 +139,18 @@ pub enum SettingError {
         /// The FFT, in samples.
         n_fft: usize,
     },
+    /// A number is outside of what makes sense.
+    #[error("{value} is not between {low} and {high}")]
+    OutOfRange {
+        /// The setting's key.
+        key: &'static str,
+        /// Its value, in the setting's unit.
+        value: f64,
+        /// The lowest value allowed.
+        low: f64,
+        /// The highest value allowed.
+        high: f64,
+    },
     /// A hop of no samples.
     #[error("the hop is shorter than one sample at {rate}")]
     NoHop {
@@ -148,6 +162,11 @@ pub enum SettingError {
 }
 
 impl SettingError {
+    /// `value`, if it lies between `low` and `high`.
+    pub(super) fn unless_within(key: &'static str, value: f64, low: f64, high: f64) -> Result<f64, Self> {
+        if (low..=high).contains(&value) { Ok(value) } else { Err(Self::OutOfRange { key, value, low, high }) }
+    }
+
     /// The key in the extractor's row that must change.
     #[must_use]
     pub const fn key(&self) -> &'static str {
@@ -156,6 +175,7 @@ impl SettingError {
             | Self::EmptyBand { key, .. }
             | Self::EmptyFilters { key, .. }
             | Self::Window { key, .. }
+            | Self::OutOfRange { key, .. }
             | Self::NoHop { key, .. } => key,
         }
     }
@@ -178,4 +198,13 @@ pub enum ExtractError {
         /// The first such frame.
         frame: u64,
     },
+}
+
+impl From<RowsError> for ExtractError {
+    fn from(error: RowsError) -> Self {
+        match error {
+            RowsError::TooShort(short) => Self::TooShort { num_samples: short.num_samples, needed: short.needed },
+            RowsError::NotFinite { frame } => Self::NotFinite { frame },
+        }
+    }
 }
