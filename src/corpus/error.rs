@@ -154,6 +154,12 @@ pub enum CorpusError {
         #[source]
         source: parquet::errors::ParquetError,
     },
+    /// A Parquet file is damaged where its reader did not expect it.
+    #[error("`{}` is damaged: the Parquet reader gave up on it", path.display())]
+    DamagedParquet {
+        /// The file.
+        path: PathBuf,
+    },
     /// The cells of a Parquet column do not become text, whole numbers, numbers or truth values.
     #[error("`{}`: the column `{column}` is of type {kind}, which a corpus table cannot hold: name it under `drop`", path.display())]
     ColumnType {

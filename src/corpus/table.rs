@@ -228,3 +228,30 @@ impl Table {
         self.check_sources(path, &sources)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_file_makes_a_reader_panic(
+            text in r#"(audio|text|id|start_s|[",;{}:\[\]\\]|[0-9é.-]|\PC|\t|\n){0,60}"#,
+            tail in prop::collection::vec(any::<u8>(), 0..4),
+        ) {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            for head in ["", "audio,text\n", "audio\ttext\n", "{\"audio\": \"a\", "] {
+                std::fs::write(file.path(), [head.as_bytes(), text.as_bytes(), &tail].concat()).unwrap();
+                for format in [Format::Csv, Format::Tsv, Format::Ndjson, Format::Parquet] {
+                    let settings = format!("{{ path: '{}', format: {} }}", file.path().display(), format.name());
+                    let reader: Table = serde_saphyr::from_str(&settings).unwrap();
+                    let _ = reader.read(&Variables::default());
+                }
+            }
+        }
+    }
+}

@@ -228,7 +228,7 @@ mod tests {
         ) {
             let mut written = prefix.clone();
             for number in 0..=texts.len() {
-                written.push_str(&format!("{{c{number}}}{}", texts.get(number).unwrap_or(&suffix)));
+                written.extend([format!("{{c{number}}}").as_str(), texts.get(number).unwrap_or(&suffix)]);
             }
             let pattern: NamePattern = written.parse().unwrap();
             if let Some(captured) = pattern.captures(&stem) {
