@@ -42,6 +42,7 @@ pub mod manifest;
 pub mod nearest;
 pub mod pipeline;
 pub mod plan;
+mod rejects;
 pub mod resample;
 pub mod run;
 pub mod seed;

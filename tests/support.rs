@@ -79,11 +79,16 @@ impl CorpusTest {
         self.folder.path().join("out")
     }
 
+    /// Writes a file beside the corpus.
+    pub(crate) fn folder_file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
     /// Writes a pipeline file beside the corpus.
     pub(crate) fn pipeline(&self, yaml: &str) -> PathBuf {
-        let path = self.folder.path().join("pipeline.yaml");
-        fs::write(&path, yaml).unwrap();
-        path
+        self.folder_file("pipeline.yaml", yaml)
     }
 
     /// The command `wavemill run`, not yet started.

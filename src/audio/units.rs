@@ -56,6 +56,9 @@ impl JsonSchema for Hertz {
 pub struct Seconds(f64);
 
 impl Seconds {
+    /// No time at all.
+    pub const ZERO: Self = Self(0.0);
+
     /// A time of `seconds`; none where that is negative, infinite or not a number.
     #[must_use]
     pub fn new(seconds: f64) -> Option<Self> {

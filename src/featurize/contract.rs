@@ -1,48 +1,12 @@
 //! What an extractor promises: its column is known before any sound is read, and it takes sound in blocks of any size.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::audio::Hertz;
+use crate::manifest::Dtype;
+use crate::rejects::rejects;
 use crate::seed::Draws;
 use crate::spectrum::RowsError;
-
-/// The type in which a cell's numbers are stored, little-endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Dtype {
-    /// IEEE 754 single precision.
-    F32,
-    /// IEEE 754 half precision: 11 significant bits, up to 65,504.
-    F16,
-    /// bfloat16: 8 significant bits, the range of single precision.
-    Bf16,
-    /// 16-bit integers; full scale ±1 becomes ±32768, rounded and clipped.
-    I16,
-}
-
-impl Dtype {
-    /// Bytes of one number.
-    #[must_use]
-    pub const fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 | Self::I16 => 2,
-        }
-    }
-
-    /// The name in the pipeline file and in a column's metadata.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-            Self::Bf16 => "bf16",
-            Self::I16 => "i16",
-        }
-    }
-}
 
 /// What a column's cells look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,23 +145,37 @@ impl SettingError {
     }
 }
 
-/// Why an utterance gives no valid feature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum ExtractError {
-    /// There is less sound than one frame needs.
-    #[error("{num_samples} samples are too few: one frame needs {needed}")]
-    TooShort {
-        /// What there is.
-        num_samples: u64,
-        /// What the first frame needs.
-        needed: u64,
-    },
-    /// A feature came out infinite or not a number.
-    #[error("frame {frame} holds a value that is not finite")]
-    NotFinite {
-        /// The first such frame.
-        frame: u64,
-    },
+rejects! {
+    /// Why an utterance gives no valid feature.
+    #[derive(Debug, Clone, PartialEq, Error)]
+    pub enum ExtractError {
+        /// There is less sound than one frame needs.
+        #[error("{num_samples} samples are too few: one frame needs {needed}")]
+        too_short: TooShort {
+            /// What there is.
+            num_samples: u64,
+            /// What the first frame needs.
+            needed: u64,
+        },
+        /// The sound or a feature of it is infinite or not a number.
+        #[error("frame {frame} holds a value that is not finite")]
+        not_finite: NotFinite {
+            /// The first such frame.
+            frame: u64,
+        },
+        /// The file's own sample rate does not suit the extractor, and the pipeline resamples nothing.
+        #[error("`{}` does not suit this file's sample rate: {setting}", setting.key())]
+        setting_does_not_fit: Setting {
+            /// What does not fit.
+            setting: SettingError,
+        },
+        /// There are more frames than a cell can count.
+        #[error("{frames} frames are more than a cell can count")]
+        too_long: TooLong {
+            /// What there is.
+            frames: usize,
+        },
+    }
 }
 
 impl From<RowsError> for ExtractError {

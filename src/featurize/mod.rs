@@ -7,7 +7,7 @@ mod kaldi_fbank;
 mod log_mel;
 mod waveform;
 
-pub use contract::{Column, Dtype, Extract, ExtractError, Extractor, SettingError};
+pub use contract::{Column, Extract, ExtractError, Extractor, SettingError};
 pub use kaldi_fbank::{EmptyFilters, SampleScale};
 pub use log_mel::{Log, Normalized, PadMode};
 pub use waveform::SampleType;

@@ -35,22 +35,29 @@ pub enum Pick {
 }
 
 impl Channels {
-    /// What the utterances of a file with `num_channels` channels take: one pick an utterance, in order.
-    pub fn picks(self, num_channels: u16) -> impl Iterator<Item = Pick> {
-        let channels = match self {
-            Self::Mix => 0..0,
-            Self::First => 0..1,
-            Self::Index(channel) => channel..channel.saturating_add(1),
-            Self::Each => 0..num_channels,
-        };
-        let mix = (self == Self::Mix).then_some(Pick::Mix);
-        mix.into_iter().chain(channels.map(Pick::Channel))
+    /// What an utterance takes for which the plan names no channel; with `each`, it names one for all that it could open.
+    #[must_use]
+    pub const fn pick(self) -> Pick {
+        match self {
+            Self::Mix => Pick::Mix,
+            Self::First | Self::Each => Pick::Channel(0),
+            Self::Index(channel) => Pick::Channel(channel),
+        }
     }
 
     /// The words of the pipeline file.
     const WORDS: [(&'static str, Self); 3] = [("mix", Self::Mix), ("first", Self::First), ("each", Self::Each)];
     /// What may be written, for error messages and the schema.
     const FORMS: &'static str = "`mix`, `first`, `each` or the number of a channel, counted from 0";
+}
+
+impl fmt::Display for Channels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, Self::WORDS.iter().find(|(_, channels)| channels == self)) {
+            (Self::Index(channel), _) => write!(f, "{channel}"),
+            (_, word) => f.write_str(word.map_or("", |(word, _)| *word)),
+        }
+    }
 }
 
 impl Serialize for Channels {

@@ -6,41 +6,7 @@ use symphonia::core::errors::Error as SymphoniaError;
 use thiserror::Error;
 
 use crate::audio::{Hertz, Seconds};
-
-/// Makes the error's enum, its reject codes and their list from one table: `/// meaning  #[error(…)] code: Variant { … }`.
-macro_rules! rejects {
-    (
-        $(#[$meta:meta])*
-        pub enum $Name:ident {
-            $(
-                #[doc = $meaning:literal]
-                #[error($($message:tt)*)]
-                $code:ident: $Variant:ident $({ $($(#[$field_meta:meta])* $field:ident: $Type:ty),* $(,)? })?
-            ),+ $(,)?
-        }
-    ) => {
-        $(#[$meta])*
-        pub enum $Name {
-            $(
-                #[doc = $meaning]
-                #[error($($message)*)]
-                $Variant $({ $($(#[$field_meta])* $field: $Type),* })?
-            ),+
-        }
-
-        impl $Name {
-            /// Every reject code of this stage with what it means.
-            pub const CODES: &'static [(&'static str, &'static str)] =
-                &[$((stringify!($code), $meaning.trim_ascii())),+];
-
-            /// The reject code: stable from version to version.
-            #[must_use]
-            pub const fn code(&self) -> &'static str {
-                match self { $(Self::$Variant { .. } => stringify!($code)),+ }
-            }
-        }
-    };
-}
+use crate::rejects::rejects;
 
 rejects! {
     /// Why a file gives no sound. Messages name neither file nor stage: the layer that knows them adds them.

@@ -30,7 +30,7 @@ impl Mistake {
 /// All that is wrong in one pipeline file, with the file, to be shown by miette.
 #[derive(Debug, Error)]
 pub struct Mistakes {
-    source: NamedSource<String>,
+    file: NamedSource<String>,
     mistakes: Vec<Mistake>,
 }
 
@@ -38,7 +38,7 @@ impl Mistakes {
     pub(crate) fn new(file: &str, text: &str, mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort_by_key(|mistake| (mistake.span.start, mistake.span.end));
         mistakes.dedup();
-        Self { source: NamedSource::new(file, text.to_owned()), mistakes }
+        Self { file: NamedSource::new(file, text.to_owned()), mistakes }
     }
 
     /// The mistakes, in the order of the file.
@@ -49,15 +49,15 @@ impl Mistakes {
 
     /// Each mistake as a diagnostic of its own, with the lines of the file around it.
     pub fn diagnostics(&self) -> impl Iterator<Item = impl Diagnostic + '_> {
-        self.mistakes.iter().map(|mistake| Located { mistake, source: &self.source })
+        self.mistakes.iter().map(|mistake| Located { mistake, file: &self.file })
     }
 }
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.mistakes.len() {
-            1 => write!(f, "{}: 1 mistake", self.source.name()),
-            count => write!(f, "{}: {count} mistakes", self.source.name()),
+            1 => write!(f, "{}: 1 mistake", self.file.name()),
+            count => write!(f, "{}: {count} mistakes", self.file.name()),
         }
     }
 }
@@ -65,7 +65,7 @@ impl fmt::Display for Mistakes {
 /// A mistake with the file it stands in.
 struct Located<'a> {
     mistake: &'a Mistake,
-    source: &'a NamedSource<String>,
+    file: &'a NamedSource<String>,
 }
 
 impl fmt::Debug for Located<'_> {
@@ -92,7 +92,7 @@ impl Diagnostic for Located<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(self.source)
+        Some(self.file)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {

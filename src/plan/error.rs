@@ -19,6 +19,12 @@ pub enum PlanError {
     /// `select` holds a variable without a value.
     #[error("`select` cannot be filled in")]
     Variable(#[from] VariableError),
+    /// With `channels: each`, two utterances would have one id.
+    #[error("`load.channels: each` makes a second utterance `{id}`")]
+    ChannelId {
+        /// The id.
+        id: String,
+    },
     /// No utterance is left.
     #[error("no utterance is left: `select` takes none of the corpus's rows")]
     NothingSelected,

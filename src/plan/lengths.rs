@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::audio::Seconds;
-use crate::corpus::CorpusTable;
+use crate::corpus::{CorpusTable, columns_read};
 use crate::load::{self, Channels, Header};
 use crate::pipeline::Pipeline;
 use crate::variables::Variables;
@@ -16,14 +16,13 @@ pub(super) fn select_and_measure(pipeline: &Pipeline, variables: &Variables) -> 
     let mut table = pipeline.corpus.member().read(variables)?;
     if let Some(select) = &pipeline.select {
         let condition = select.fill(variables)?;
-        // Headers are read before the selection only if it asks for lengths: afterwards there are fewer.
-        if condition.contains("duration_s") {
+        // Headers are read before the selection only if it asks for what they tell: afterwards there are fewer.
+        if columns_read(&condition)?.iter().any(|column| column == "duration_s" || column == "channel") {
             table = measure(table, pipeline.load.channels)?;
         }
         table = table.select(&condition)?;
     }
-    let table = measure(table, pipeline.load.channels)?;
-    Ok(table)
+    measure(table, pipeline.load.channels)
 }
 
 /// Fills in what is missing; a file whose header cannot be read keeps no length and becomes a reject when it is loaded.
@@ -37,15 +36,18 @@ fn measure(table: CorpusTable, channels: Channels) -> Result<CorpusTable, PlanEr
         .into_par_iter()
         .map(|row| lacks(row).then(|| load::probe(&table.audio_path(row)).ok()).flatten())
         .collect();
-    let durations = (0..table.len()).map(|row| table.duration_s(row).or_else(|| rest(headers[row]?, table.start_s(row))));
-    let durations = durations.collect();
-    let counts: Vec<u16> = headers.iter().map(|header| header.map_or(1, |header| header.num_channels.max(1))).collect();
-    let table = table.with_durations(durations)?;
-    Ok(if each { table.each_channel(&counts)? } else { table })
+    let durations: Vec<Option<f64>> =
+        (0..table.len()).map(|row| headers[row].as_ref().and_then(|header| rest(header, table.start_s(row)))).collect();
+    let counts: Vec<u16> = headers.iter().map(|header| header.as_ref().map_or(1, |header| header.num_channels.max(1))).collect();
+    let table = table.with_durations(&durations);
+    if !each {
+        return Ok(table);
+    }
+    table.each_channel(&counts).map_err(|id| PlanError::ChannelId { id })
 }
 
 /// The seconds from `start_s` to the end that the header claims.
-fn rest(header: Header, start_s: Option<f64>) -> Option<f64> {
+fn rest(header: &Header, start_s: Option<f64>) -> Option<f64> {
     let whole = Seconds::of_samples(header.num_samples?, header.sample_rate).get();
     Some((whole - start_s.unwrap_or(0.0)).max(0.0))
 }

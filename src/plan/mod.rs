@@ -60,10 +60,10 @@ impl Plan {
     /// The corpus cannot be read, the selection does not fit it, or nothing is left.
     pub fn make(pipeline: Pipeline, variables: &Variables) -> Result<Self, PlanError> {
         let table = lengths::select_and_measure(&pipeline, variables)?;
-        if table.len() == 0 {
+        if table.is_empty() {
             return Err(PlanError::NothingSelected);
         }
-        let schema = RowSchema { extras: table.extras(), features: pipeline.feature_columns() };
+        let schema = RowSchema { extras: table.extras().map(|(name, kind)| (name.to_owned(), kind)).collect(), features: pipeline.feature_columns() };
         let sizes = (0..table.len()).map(|row| estimated_bytes(&pipeline, &schema, table.duration_s(row)));
         let (shards, estimated_bytes) = cut_shards(sizes, pipeline.write.member().shard_bytes());
         let hash = hash(&pipeline, &table, &shards);
@@ -156,8 +156,8 @@ fn corpus_hash(table: &CorpusTable) -> String {
             hasher.update(&u64::MAX.to_le_bytes());
         }
     };
-    let extras = table.extras();
-    for (name, kind) in &extras {
+    let num_extras = table.extras().len();
+    for (name, kind) in table.extras() {
         text(Some(name));
         text(Some(kind.name()));
     }
@@ -171,7 +171,7 @@ fn corpus_hash(table: &CorpusTable) -> String {
         text(table.text(row));
         text(table.speaker(row));
         text(table.language(row));
-        for column in 0..extras.len() {
+        for column in 0..num_extras {
             match table.extra(column, row) {
                 Value::Null => text(None),
                 Value::String(value) => text(Some(value)),

@@ -5,6 +5,7 @@ use rubato::{Fft, FixedSync, Resampler as _};
 use thiserror::Error;
 
 use crate::audio::Hertz;
+use crate::rejects::rejects;
 
 /// The shorter side of a block, in samples, is at least this. It sets the width of the transition band: at 1,024 the
 /// filter is flat to 0.97 of the lower Nyquist frequency, at 256 only to 0.9.
@@ -14,31 +15,20 @@ const SHORT_SIDE: u64 = 1_024;
 /// other whatever their common divisor; beyond that only headers that lie are found.
 const LONG_SIDE: u64 = 1 << 20;
 
-/// Why two rates cannot be converted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum ResampleError {
-    /// The smallest block that is whole at both rates is too long to be transformed.
-    #[error("{from} and {to} have no common block shorter than {block} samples; at most {LONG_SIDE} are supported")]
-    RatesTooFar {
-        /// The rate of the file.
-        from: Hertz,
-        /// The rate asked for.
-        to: Hertz,
-        /// The longer side of the smallest common block, in samples.
-        block: u64,
-    },
-}
-
-impl ResampleError {
-    /// The reject codes of this stage, each with what it means.
-    pub const CODES: &'static [(&'static str, &'static str)] =
-        &[("rates_too_far", "The file's sample rate and the pipeline's have no common block of bearable length.")];
-
-    /// The reject code: stable from version to version.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        let Self::RatesTooFar { .. } = self;
-        Self::CODES[0].0
+rejects! {
+    /// Why two rates cannot be converted.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+    pub enum ResampleError {
+        /// The file's sample rate and the pipeline's have no common block of bearable length.
+        #[error("{from} and {to} have no common block shorter than {block} samples; at most {LONG_SIDE} are supported")]
+        rates_too_far: RatesTooFar {
+            /// The rate of the file.
+            from: Hertz,
+            /// The rate asked for.
+            to: Hertz,
+            /// The longer side of the smallest common block, in samples.
+            block: u64,
+        },
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn in_order<S, T: Send + Weigh, E>(
         result.notify_one();
     };
 
-    let taker = || {
+    let mut taker = || {
         for job in 0..jobs {
             let mut line_now = held(&line);
             let outcome = loop {

@@ -1,12 +1,13 @@
 //! One utterance made into one row: load, resample, featurize, block by block.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use crate::audio::{Hertz, Seconds};
-use crate::featurize::Extract;
+use crate::error::chain;
+use crate::featurize::{Extract, ExtractError, Features};
 use crate::load::{Cut, Decoder, LoadError, Pick};
 use crate::manifest::{Moments, Reject};
 use crate::plan::{Entry, Plan};
@@ -97,15 +98,15 @@ impl<'p> Worker<'p> {
         let native = decoder.sample_rate();
         let rate = pipeline.resample.as_ref().map_or(native, |resample| resample.rate_hz);
         let resampler = match self.resamplers.entry(native) {
-            std::collections::hash_map::Entry::Occupied(kept) => kept.into_mut(),
-            std::collections::hash_map::Entry::Vacant(free) => free.insert(
+            hash_map::Entry::Occupied(kept) => kept.into_mut(),
+            hash_map::Entry::Vacant(free) => free.insert(
                 Resampler::new(native, rate).map_err(|error| Failure::new("resample", error.code(), error.to_string()))?,
             ),
         };
         resampler.reset();
         let extractors = match self.extractors.entry(rate) {
-            std::collections::hash_map::Entry::Occupied(kept) => kept.into_mut(),
-            std::collections::hash_map::Entry::Vacant(free) => free.insert(prepare(self.plan, rate)?),
+            hash_map::Entry::Occupied(kept) => kept.into_mut(),
+            hash_map::Entry::Vacant(free) => free.insert(prepare(self.plan, rate)?),
         };
         let draws = Draws { seed: pipeline.seed, id: table.id(row), copy: entry.copy };
         for (extractor, features) in extractors.iter_mut().zip(&mut self.features) {
@@ -134,11 +135,12 @@ impl<'p> Worker<'p> {
         let mut cells = Vec::with_capacity(schema.features.len());
         let mut moments = Vec::with_capacity(schema.features.len());
         for ((extractor, features), column) in extractors.iter_mut().zip(&mut self.features).zip(&schema.features) {
-            let stage = || format!("featurize.{}", column.name);
-            extractor.finish(features).map_err(|error| Failure::new(&stage(), error.code(), error.to_string()))?;
             let bins = column.bins.unwrap_or(1);
-            let frames = u32::try_from(features.len() / bins)
-                .map_err(|_| Failure::new(&stage(), "too_long", "more frames than a cell can count".to_owned()))?;
+            let frames = extractor.finish(features).and_then(|()| {
+                let frames = features.len() / bins;
+                u32::try_from(frames).map_err(|_| ExtractError::TooLong { frames })
+            });
+            let frames = frames.map_err(|error| Failure::extract(&column.name, &error))?;
             let mut bytes = Vec::new();
             encode(features, column.dtype, &mut bytes);
             cells.push(Cell { frames, bytes });
@@ -153,26 +155,21 @@ impl<'p> Worker<'p> {
             Some(channel) => Pick::Channel(channel.try_into().unwrap_or(u16::MAX)),
             None => pipeline.load.channels.pick(),
         };
-        let cut = Cut { start: seconds(table.start_s(row)).unwrap_or(Seconds::ZERO), duration: table.cut_duration_s(row).and_then(Seconds::new) };
-        let tolerance = seconds(Some(pipeline.load.length_tolerance_s)).unwrap_or(Seconds::ZERO);
+        let cut = Cut {
+            start: table.start_s(row).and_then(Seconds::new).unwrap_or(Seconds::ZERO),
+            duration: table.cut_duration_s(row).and_then(Seconds::new),
+        };
+        let tolerance = Seconds::new(pipeline.load.length_tolerance_s).unwrap_or(Seconds::ZERO);
         Ok(Decoder::open(&table.audio_path(row), cut, pick, tolerance)?)
     }
-}
-
-fn seconds(time: Option<f64>) -> Option<Seconds> {
-    time.and_then(Seconds::new)
 }
 
 /// The pipeline's extractors for sound at `rate`. Without `resample`, a setting may first meet a rate that it does not
 /// fit in the middle of a corpus.
 fn prepare(plan: &Plan, rate: Hertz) -> Result<Vec<Box<dyn Extract>>, Failure> {
-    let prepare = |(column, features): (&str, &crate::featurize::Features)| {
-        let path = format!("featurize.{column}.0");
-        let failure = |error: crate::featurize::SettingError| {
-            let message = format!("`{}` does not fit: {error}", error.key());
-            Failure::new(&format!("featurize.{column}"), "setting_does_not_fit", message)
-        };
-        features.member().prepare(rate, &path).map_err(failure)
+    let prepare = |(column, features): (&str, &Features)| {
+        let made = features.member().prepare(rate, &format!("featurize.{column}.0"));
+        made.map_err(|setting| Failure::extract(column, &ExtractError::Setting { setting }))
     };
     plan.pipeline.columns().map(prepare).collect()
 }
@@ -187,14 +184,18 @@ impl Failure {
     fn new(stage: &str, code: &str, message: String) -> Self {
         Self::Utterance { stage: stage.to_owned(), code: code.to_owned(), message }
     }
+
+    fn extract(column: &str, error: &ExtractError) -> Self {
+        Self::new(&format!("featurize.{column}"), error.code(), error.to_string())
+    }
 }
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
-        let code = error.code();
-        match error.into_world() {
-            Ok(source) => Self::World(source),
-            Err(error) => Self::new("load", code, crate::error::chain(&error)),
+        let world = error.is_world();
+        match error {
+            LoadError::Unreadable { source } if world => Self::World(source),
+            error => Self::new("load", error.code(), chain(&error)),
         }
     }
 }

@@ -20,6 +20,19 @@ pub enum Kind {
     Boolean,
 }
 
+impl Kind {
+    /// The name in a manifest.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Int64 => "int64",
+            Self::Float64 => "float64",
+            Self::Boolean => "bool",
+        }
+    }
+}
+
 /// A cell of a table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {

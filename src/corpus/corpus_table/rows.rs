@@ -225,11 +225,15 @@ impl Rows {
         let names: Vec<String> =
             self.columns.iter().skip(STANDARD.len()).map(|cells| cells.name().to_owned()).collect();
         let mut columns = self.columns.into_iter().map(|cells| cells.finish(len));
+        let id = texts(columns.next(), "id", len);
+        let audio = texts(columns.next(), "audio", len);
+        let start_s = times(columns.next(), "start_s", len);
+        let duration_s = times(columns.next(), "duration_s", len);
         let table = CorpusTable {
             root: self.root.path,
-            id: texts(columns.next(), "id", len),
-            audio: texts(columns.next(), "audio", len),
-            start_s: times(columns.next(), "start_s", len),
+            id,
+            audio,
+            start_s,
             given_s: duration_s.clone(),
             duration_s,
             channel: channels(columns.next(), "channel", len),

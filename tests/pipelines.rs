@@ -1,0 +1,91 @@
+//! Every shipped pipeline runs.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{CorpusTest, fixture, wavemill};
+
+/// The variables with which a shipped pipeline runs over the fixtures, and the rows that come out.
+fn variables(pipeline: &str, digits: &CorpusTest) -> (Vec<String>, u64) {
+    let corpus = fixture("corpus").display().to_string();
+    match pipeline {
+        "sample" => (vec![], 12),
+        "fsdd_fbank" => (vec![format!("CORPUS={}", digits.corpus().display())], 2),
+        "librispeech_fbank" => (vec![format!("CORPUS={}", fixture("librispeech").display())], 4),
+        "common_voice_log_mel" => (vec![format!("CORPUS={corpus}"), "CLIPS=.".to_owned()], 12),
+        "nemo_waveform" => (vec![format!("MANIFEST={corpus}/manifest.jsonl")], 13),
+        other => panic!("{other}.yaml has no variables here"),
+    }
+}
+
+#[test]
+fn every_shipped_pipeline_says_what_comes_out_and_runs() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
+    let digits = CorpusTest::on(&[]);
+    digits.add("corpus/alba-02.wav", "7_alba_0.wav");
+    digits.add("corpus/noah-01.wav", "3_noah_11.wav");
+    let mut ran = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("# Of "), "{} does not say what comes out", path.display());
+        let (variables, rows) = variables(path.file_stem().unwrap().to_str().unwrap(), &digits);
+        let out = tempfile::tempdir().unwrap();
+        let mut command = wavemill(&["run", path.to_str().unwrap(), "--out", out.path().to_str().unwrap()]);
+        for variable in &variables {
+            command.args(["--var", variable]);
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
+        let manifest = wavemill::manifest::Manifest::read(&wavemill::manifest::DatasetFolder::new(out.path())).unwrap();
+        assert_eq!(manifest.totals.utterances, rows.max(manifest.totals.rows), "{}", path.display());
+        assert!(manifest.totals.rows >= rows.min(8) && manifest.totals.rejects == 0, "{}: {:?}", path.display(), manifest.totals);
+        // Nothing of this machine is in the dataset.
+        let text = fs::read_to_string(out.path().join("manifest.json")).unwrap();
+        assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "{} keeps a path of this machine", path.display());
+        ran += 1;
+    }
+    assert!(ran >= 5, "ran {ran} pipelines");
+}
+
+#[test]
+fn a_moved_corpus_gives_the_same_bytes() {
+    let (one, other) = (CorpusTest::on_sample(), CorpusTest::on_sample());
+    assert_ne!(one.corpus(), other.corpus());
+    let pipeline = crate::support::fbank_pipeline("");
+    one.run(&pipeline, &[]).expect_rows(12);
+    other.run(&pipeline, &[]).expect_rows(12);
+    crate::support::assert_same_bytes(&one.out(), &other.out());
+}
+
+#[test]
+fn check_shows_columns_and_plan_shows_what_it_will_cost() {
+    let check = wavemill(&["check", "pipelines/sample.yaml"]).output().unwrap();
+    let text = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(check.status.success() && text.contains("[frames, 80]") && text.contains("kaldi_fbank"), "{text}");
+
+    let out = tempfile::tempdir().unwrap();
+    let plan = wavemill(&["plan", "pipelines/sample.yaml", "--out", out.path().to_str().unwrap()]).output().unwrap();
+    let text = String::from_utf8_lossy(&plan.stdout).into_owned();
+    assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
+    for part in ["utterances  12", "shards      1", "MiB", "real time"] {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    assert!(out.path().join("plan.parquet").exists() && !out.path().join("data").exists());
+}
+
+#[test]
+fn inspect_shows_the_dataset_and_one_row_of_it() {
+    let test = CorpusTest::on_sample();
+    test.run(&crate::support::fbank_pipeline("  sound: [waveform: {}]\nwrite: { parquet: { layout: list } }"), &[]).expect_rows(12);
+    let inspect = |arguments: &[&str]| {
+        let output = wavemill(&["inspect"]).arg(test.out()).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+    };
+    let (code, text) = inspect(&[]);
+    assert!(code == Some(0) && text.contains("12 rows") && text.contains("[-1, 80]") && text.contains("alba-01"), "{text}");
+    let (code, text) = inspect(&["alba-01"]);
+    assert!(code == Some(0) && text.contains("The kettle sings") && text.contains("× 80 f32") && text.contains('@'), "{text}");
+    let (code, text) = inspect(&["alba01"]);
+    assert!(code == Some(5) && text.contains("did you mean `alba-01`?"), "{text}");
+}
