@@ -181,7 +181,7 @@ mod tests {
             let top = 1 << (bits - 1);
             bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| u32::from(byte >> bit & 1))).fold(0, |crc, bit| {
                 let carry = u32::from(crc & top != 0) ^ bit;
-                (crc << 1 ^ carry * polynomial) & (top | (top - 1))
+                ((crc << 1) ^ (carry * polynomial)) & (top | (top - 1))
             })
         };
         let mut stream = b"fLaC\x80\0\0\x22\0\xC0\0\xC0\0\0\0\0\0\0".to_vec();
