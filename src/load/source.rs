@@ -9,8 +9,9 @@ use symphonia::core::io::MediaSource;
 use super::error::LoadError;
 
 /// Bytes a read. The demuxers' own reader asks for 1 to 32 KiB at a time and looks at the tail of a file before its head;
-/// at this size most utterances are one system call.
-const PIECE: u64 = 256 * 1024;
+/// with this most utterances are one or two system calls. Measured on a local disk: short cuts from long files take a
+/// quarter longer with 256 KiB than with 64, whole files gain nothing beyond it.
+const PIECE: u64 = 128 * 1024;
 
 /// Four bytes of the file that readers see otherwise than they stand there.
 pub(super) type Patch = (u64, [u8; 4]);
@@ -58,7 +59,19 @@ impl Source {
     /// Lets readers see other bytes than the file's, from the next read on.
     pub(super) fn patch(&mut self, patches: Vec<Patch>) {
         self.patches = patches;
-        self.filled = 0;
+        self.overlay();
+    }
+
+    /// Puts the patches over what is buffered.
+    fn overlay(&mut self) {
+        for (at, bytes) in &self.patches {
+            for (at, byte) in (*at..).zip(bytes) {
+                let place = at.checked_sub(self.buffer_at).and_then(|place| usize::try_from(place).ok());
+                if let Some(place) = place.and_then(|place| self.buffer[..self.filled].get_mut(place)) {
+                    *place = *byte;
+                }
+            }
+        }
     }
 
     /// Reads bytes from `at` on until `bytes` is full; false where the file ends before that.
@@ -89,14 +102,7 @@ impl Source {
         self.buffer_at = self.at;
         self.filled = self.file.read(&mut self.buffer)?;
         self.file_at += self.filled as u64;
-        for (at, bytes) in &self.patches {
-            for (at, byte) in (*at..).zip(bytes) {
-                let place = at.checked_sub(self.buffer_at).and_then(|place| usize::try_from(place).ok());
-                if let Some(place) = place.and_then(|place| self.buffer[..self.filled].get_mut(place)) {
-                    *place = *byte;
-                }
-            }
-        }
+        self.overlay();
         Ok(())
     }
 }

@@ -159,11 +159,7 @@ impl Stream {
     /// Matroska, where it lands seconds late, nor for codecs whose packets need the ones before them.
     pub(super) fn counts_samples(&self) -> bool {
         let params = self.decoder.codec_params();
-        let in_samples = self
-            .time_base
-            .zip(params.sample_rate)
-            .is_some_and(|(time_base, rate)| time_base.numer.get() == 1 && time_base.denom.get() == rate);
-        in_samples
+        self.ticks_are_samples()
             && match self.format.format_info().format {
                 FORMAT_ID_WAVE | FORMAT_ID_AIFF => self.is_pcm(),
                 FORMAT_ID_CAF => self.is_pcm() || params.codec == CODEC_ID_ALAC,
@@ -181,13 +177,14 @@ impl Stream {
     /// By how many ticks a packet may be off the end of the one before; none where it says nothing. Demuxers skip what they
     /// cannot read, and all that follows would be heard too early.
     fn bearable_gap(&self) -> Option<u64> {
-        // Ogg counts per page, and encoders disagree on a few samples; what gets lost is a page, of one or more packets.
-        // MP4 made while recording has ticks of a clock, not of samples (Android), MP3 has none.
-        const SHORTEST_OGG_PACKET_S: f64 = 0.02;
-        let is_ogg = self.format.format_info().format == FORMAT_ID_OGG;
-        let ogg = |base: TimeBase| (f64::from(base.denom.get()) * SHORTEST_OGG_PACKET_S) as u64;
+        // Ogg counts per page, where a few samples more or less are no loss; what gets lost is a page, of one or more
+        // packets, and the usual packet of speech (Opus) is 20 ms. MP3 has no ticks, and those of MP4 made while recording
+        // are of a clock (Android).
+        const OGG_PER_SECOND: u32 = 100;
         match self.time_base {
-            Some(base) if is_ogg && self.ticks_are_samples() => Some(ogg(base)),
+            Some(base) if self.format.format_info().format == FORMAT_ID_OGG && self.ticks_are_samples() => {
+                Some(u64::from(base.denom.get() / OGG_PER_SECOND))
+            }
             _ => self.counts_samples().then_some(0),
         }
     }

@@ -34,4 +34,10 @@ mod tests {
             assert!(serde_json::from_str::<Resample>(wrong).is_err(), "{wrong}");
         }
     }
+
+    #[test]
+    fn a_worker_may_hold_a_resampler() {
+        fn sendable<T: Send>() {}
+        sendable::<Resampler>();
+    }
 }
