@@ -34,6 +34,7 @@ pub mod audio;
 pub mod cli;
 pub mod corpus;
 pub mod durable;
+pub mod engines;
 pub mod error;
 pub mod family;
 pub mod featurize;

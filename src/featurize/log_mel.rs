@@ -366,7 +366,7 @@ impl Spectrogram {
                 num_samples: self.num_samples,
                 needed: needed.saturating_sub(2 * self.silence.len() as u64).max(1),
             },
-            ExtractError::NotFinite { .. } => error,
+            error => error,
         }
     }
 }

@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Column, Dtype, Extract, ExtractError, Extractor, SettingError};
+use super::{Column, Extract, ExtractError, Extractor, SettingError};
 use crate::audio::Hertz;
 use crate::family::Member;
+use crate::manifest::Dtype;
 use crate::seed::Draws;
 
 /// The samples themselves.

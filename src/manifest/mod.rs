@@ -9,7 +9,7 @@ mod statistics;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;

@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use crate::audio::{Hertz, Seconds};
 use crate::corpus::{CorpusTable, Value};
+use crate::engines::ENGINES;
 use crate::pipeline::Pipeline;
 use crate::variables::Variables;
 use crate::write::RowSchema;
@@ -134,7 +135,8 @@ fn cut_shards(sizes: impl Iterator<Item = u64>, full: u64) -> (Vec<Range<usize>>
 /// Everything that decides the bytes of the shards: the version, the pipeline, every cell of the table, the cuts.
 fn hash(pipeline: &Pipeline, table: &CorpusTable, shards: &[Range<usize>]) -> String {
     let mut hasher = blake3::Hasher::new();
-    for part in [env!("CARGO_PKG_VERSION"), &pipeline.hash(), &corpus_hash(table)] {
+    let engines = ENGINES.iter().flat_map(|(name, version)| [*name, *version]);
+    for part in [env!("CARGO_PKG_VERSION"), &pipeline.hash(), &corpus_hash(table)].into_iter().chain(engines) {
         hasher.update(part.as_bytes());
         hasher.update(b"\n");
     }

@@ -1,11 +1,11 @@
 //! The records of all shards joined into the manifest.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use indexmap::IndexMap;
 
 use crate::durable;
+use crate::engines::ENGINES;
 use crate::manifest::{
     DatasetFolder, FORMAT_VERSION, Manifest, ManifestError, Moments, Reject, ShardRecord, Statistics, Totals, read_json,
     write_json,
@@ -106,12 +106,7 @@ pub fn commit(folder: &DatasetFolder) -> Result<Manifest, RunError> {
     let manifest = Manifest {
         format_version: FORMAT_VERSION,
         wavemill_version: head.wavemill_version,
-        engines: crate::load::ENGINES
-            .iter()
-            .chain(crate::resample::ENGINES)
-            .chain(crate::spectrum::ENGINES)
-            .map(|(name, version)| ((*name).to_owned(), (*version).to_owned()))
-            .collect(),
+        engines: ENGINES.map(|(name, version)| (name.to_owned(), version.to_owned())).into(),
         name: pipeline.name.clone(),
         pipeline_hash: pipeline.hash(),
         pipeline: head.pipeline,
