@@ -81,9 +81,9 @@ fn add_noise(samples: &[f32], amplitude: f64, generator: &mut Generator, noisy: 
     noisy.clear();
     noisy.extend_from_slice(samples);
     for pair in noisy.chunks_mut(2) {
-        let noise = <[f64; 2]>::from(generator.normal_pair());
-        for (sample, noise) in pair.iter_mut().zip(noise) {
-            *sample += (noise * amplitude) as f32;
+        let drawn = <[f64; 2]>::from(generator.normal_pair());
+        for (sample, normal) in pair.iter_mut().zip(drawn) {
+            *sample += (normal * amplitude) as f32;
         }
     }
 }
