@@ -80,10 +80,10 @@ pub(super) struct Difference {
     pub(super) relative: f64,
 }
 
-/// What is compared: the settings `row` with the references `{member}-{case}-{signal}-{hertz}-{peer}`.
+/// What is compared: the settings `row` with the references `{member}-{name}-{signal}-{hertz}-{peer}`.
 pub(super) struct Case<'a> {
     pub(super) member: &'a str,
-    pub(super) case: &'a str,
+    pub(super) name: &'a str,
     pub(super) signals: &'a [&'a str],
     pub(super) hertz: u32,
     pub(super) peer: &'a str,
@@ -95,17 +95,17 @@ pub(super) const SIGNALS: [&str; 3] = ["chirp", "voiced", "quiet"];
 impl Case<'_> {
     /// How far the features are from the references; each signal's figures are printed.
     pub(super) fn difference(&self, extractor: &dyn Extractor) -> Difference {
-        let Self { member, case, hertz, peer, .. } = self;
+        let Self { member, name, hertz, peer, .. } = self;
         let mut worst = Difference { max: 0.0, p999: 0.0, relative: 0.0 };
         for signal in self.signals {
             let (_, sound) = golden(&format!("signal-{signal}-{hertz}"));
-            let (shape, reference) = golden(&format!("{member}-{case}-{signal}-{hertz}-{peer}"));
+            let (shape, reference) = golden(&format!("{member}-{name}-{signal}-{hertz}-{peer}"));
             let features = extract(extractor, &sound, rate(*hertz)).expect("features of a good signal");
             let bins = extractor.column().bins.expect("frames of bins");
-            assert_eq!(shape, [features.len() / bins, bins], "{case} {signal}");
+            assert_eq!(shape, [features.len() / bins, bins], "{name} {signal}");
             let found = Difference::between(&features, &reference);
             println!(
-                "{member} {case:<12} {signal:<6} {hertz:>5} {peer:<26} max {:.1e}  p99.9 {:.1e}  relative {:.1e}",
+                "{member} {name:<12} {signal:<6} {hertz:>5} {peer:<26} max {:.1e}  p99.9 {:.1e}  relative {:.1e}",
                 found.max, found.p999, found.relative
             );
             worst.max = worst.max.max(found.max);

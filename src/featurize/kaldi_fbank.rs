@@ -90,7 +90,7 @@ pub struct KaldiFbank {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SampleScale {
-    /// 32768, as in Kaldi, WeNet and WeSpeaker, which read 16-bit samples as they are.
+    /// 32768, as in Kaldi and what is trained on its features: 16-bit samples are read as they are.
     #[default]
     Int16,
     /// 1, as in lhotse and icefall. ln(energy) comes out lower by 2·ln 32768 = 20.79, and the floor lies as much nearer.
@@ -219,13 +219,12 @@ impl KaldiFbank {
 
     fn framing(&self, rate: Hertz) -> Result<Framing, SettingError> {
         // Kaldi drops the part of a sample; dividing by 1000 keeps whole numbers whole, which multiplying by 0.001 does not.
-        let samples = |ms: f64| NonZeroUsize::new((ms * f64::from(rate.get()) / 1_000.0) as usize);
-        let (key, longest) = ("frame_length_ms", PowerSpectrum::LONGEST);
-        let length = samples(self.frame_length_ms).map_or(0, NonZeroUsize::get);
-        let length = NonZeroUsize::new(length)
-            .filter(|length| (2..=longest).contains(&length.get()))
-            .ok_or(SettingError::Window { key, window: length, n_fft: longest })?;
-        let hop = samples(self.frame_shift_ms).ok_or(SettingError::NoHop { key: "frame_shift_ms", rate })?;
+        let samples = |ms: f64| (ms * f64::from(rate.get()) / 1_000.0) as usize;
+        let (window, longest) = (samples(self.frame_length_ms), PowerSpectrum::LONGEST);
+        let length = NonZeroUsize::new(window).filter(|_| (2..=longest).contains(&window));
+        let length = length.ok_or(SettingError::Window { key: "frame_length_ms", window, n_fft: longest })?;
+        let hop = NonZeroUsize::new(samples(self.frame_shift_ms));
+        let hop = hop.ok_or(SettingError::NoHop { key: "frame_shift_ms", rate })?;
         Ok(Framing { length, hop, edges: if self.snip_edges { Edges::Snip } else { Edges::Mirror } })
     }
 
@@ -248,12 +247,17 @@ impl KaldiFbank {
             n_fft: if self.round_to_power_of_two { length.next_power_of_two() } else { length },
             rate,
         };
+        let warps = self.vtln_warp.values();
+        if warps.iter().any(|&warp| warp != 1.0) {
+            SettingError::unless_within("vtln_low_hz", self.vtln_low_hz, low.next_up(), high)?;
+            SettingError::unless_within("vtln_high_hz", vtln_high, self.vtln_low_hz, high.next_down())?;
+        }
         let mut bank = MelBank::default();
-        for &warp in self.vtln_warp.values() {
+        for &warp in warps {
             SettingError::unless_within("vtln_warp", warp, 0.1, 10.0)?;
             let [from, to] = Vtln { warp, ..filters.vtln }.inflections();
-            if warp != 1.0 && !(low < self.vtln_low_hz && from < to && vtln_high < high) {
-                return Err(SettingError::EmptyBand { key: "vtln_low_hz", low: from, high: to, rate });
+            if warp != 1.0 && from >= to {
+                return Err(SettingError::EmptyBand { key: "vtln_warp", low: from, high: to, rate });
             }
             filters.design(warp, &mut bank);
             if self.empty_filters == EmptyFilters::Refuse && bank.num_empty() > 0 {
@@ -323,11 +327,15 @@ fn subtract_means(rows: &mut [f32], means: &mut [f64]) {
     means.fill(0.0);
     let bins = means.len();
     for row in rows.chunks_exact(bins) {
-        means.iter_mut().zip(row).for_each(|(mean, &value)| *mean += f64::from(value));
+        for (mean, &value) in means.iter_mut().zip(row) {
+            *mean += f64::from(value);
+        }
     }
     let frames = (rows.len() / bins) as f64;
     for row in rows.chunks_exact_mut(bins) {
-        row.iter_mut().zip(&*means).for_each(|(value, mean)| *value = (f64::from(*value) - mean / frames) as f32);
+        for (value, mean) in row.iter_mut().zip(&*means) {
+            *value = (f64::from(*value) - mean / frames) as f32;
+        }
     }
 }
 
@@ -336,17 +344,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::featurize::golden::{Case, SIGNALS, extract, extract_in_blocks, golden, rate, settings};
+    use crate::featurize::golden::{Case, Difference, SIGNALS, extract, extract_in_blocks, golden, rate, settings};
     use crate::spectrum;
 
     const TORCHAUDIO: &str = "torchaudio-2.11.0";
     const NATIVE: &str = "kaldi-native-fbank-1.23.0";
 
-    /// Asserts that the settings `json` give a peer's features, within what the peer's own single precision differs by.
-    fn agrees(case: &str, hertz: u32, peer: &str, json: &str) {
+    fn difference(case: &str, hertz: u32, peer: &str, json: &str) -> Difference {
         let signals = if hertz == 44_100 { &SIGNALS[..1] } else { &SIGNALS };
-        let found =
-            Case { member: "kaldi_fbank", case, signals, hertz, peer }.difference(&settings::<KaldiFbank>(json));
+        Case { member: "kaldi_fbank", name: case, signals, hertz, peer }.difference(&settings::<KaldiFbank>(json))
+    }
+
+    /// Asserts that logarithms are a peer's, within some times what the peer's own single precision differs by.
+    fn agrees(case: &str, hertz: u32, peer: &str, json: &str) {
+        let found = difference(case, hertz, peer, json);
         assert!(found.max <= 5e-3 && found.p999 <= 1e-3, "{case} at {hertz} Hz: {found:?}");
     }
 
@@ -362,29 +373,19 @@ mod tests {
 
     #[test]
     fn every_parameter_does_what_it_does_in_torchaudio() {
-        agrees(
-            "energy",
-            16_000,
-            TORCHAUDIO,
-            r#"{"use_energy": true, "htk_compat": true, "raw_energy": false,
-            "window_type": "hamming", "preemphasis_coefficient": 0.9, "subtract_mean": true}"#,
-        );
-        agrees(
-            "linear",
-            16_000,
-            TORCHAUDIO,
-            r#"{"sample_scale": "unit", "use_log_fbank": false, "use_power": false,
-            "remove_dc_offset": false, "round_to_power_of_two": false, "window_type": "blackman", "use_energy": true,
-            "energy_floor": 0, "num_mel_bins": 40}"#,
-        );
-        agrees("warped", 16_000, TORCHAUDIO, r#"{"num_mel_bins": 40, "vtln_warp": 1.1, "window_type": "hanning"}"#);
-        agrees(
-            "ast",
-            16_000,
-            TORCHAUDIO,
-            r#"{"sample_scale": "unit", "num_mel_bins": 128, "htk_compat": true,
-            "window_type": "hann", "empty_filters": "keep"}"#,
-        );
+        let energy = r#"{"use_energy": true, "htk_compat": true, "raw_energy": false, "window_type": "hamming",
+            "preemphasis_coefficient": 0.9, "subtract_mean": true}"#;
+        agrees("energy", 16_000, TORCHAUDIO, energy);
+        let warped = r#"{"num_mel_bins": 40, "vtln_warp": 1.1, "window_type": "hanning", "use_energy": true,
+            "energy_floor": 0}"#;
+        agrees("warped", 16_000, TORCHAUDIO, warped);
+        let ast = r#"{"sample_scale": "unit", "num_mel_bins": 128, "htk_compat": true, "window_type": "hann",
+            "empty_filters": "keep"}"#;
+        agrees("ast", 16_000, TORCHAUDIO, ast);
+        let linear = r#"{"sample_scale": "unit", "use_log_fbank": false, "use_power": false, "remove_dc_offset": false,
+            "round_to_power_of_two": false, "window_type": "blackman", "num_mel_bins": 40}"#;
+        let found = difference("linear", 16_000, TORCHAUDIO, linear);
+        assert!(found.relative <= 1e-5, "linear: {found:?}");
     }
 
     #[test]
@@ -393,13 +394,8 @@ mod tests {
             agrees("bins80", hertz, NATIVE, r#"{"num_mel_bins": 80}"#);
             agrees("mirrored", hertz, NATIVE, r#"{"num_mel_bins": 40, "snip_edges": false}"#);
         }
-        agrees(
-            "icefall",
-            16_000,
-            NATIVE,
-            r#"{"num_mel_bins": 80, "sample_scale": "unit", "snip_edges": false,
-            "high_freq_hz": -400}"#,
-        );
+        let icefall = r#"{"num_mel_bins": 80, "sample_scale": "unit", "snip_edges": false, "high_freq_hz": -400}"#;
+        agrees("icefall", 16_000, NATIVE, icefall);
     }
 
     #[test]
@@ -455,7 +451,9 @@ mod tests {
         assert_eq!(refused(r#"{"frame_length_ms": 1e9}"#, 8_000), "frame_length_ms");
         assert_eq!(refused(r#"{"frame_shift_ms": 0}"#, 8_000), "frame_shift_ms");
         assert_eq!(refused(r#"{"vtln_warp": 0}"#, 8_000), "vtln_warp");
-        assert_eq!(refused(r#"{"vtln_warp": 1.1, "vtln_high_hz": 4000}"#, 8_000), "vtln_low_hz");
+        assert_eq!(refused(r#"{"vtln_warp": 1.1, "vtln_low_hz": 20}"#, 8_000), "vtln_low_hz");
+        assert_eq!(refused(r#"{"vtln_warp": 1.1, "vtln_high_hz": 4000}"#, 8_000), "vtln_high_hz");
+        assert_eq!(refused(r#"{"vtln_warp": [0.9, 9], "vtln_low_hz": 500}"#, 8_000), "vtln_warp");
         assert!(serde_json::from_str::<KaldiFbank>(r#"{"num_mel_bin": 80}"#).is_err());
     }
 
@@ -468,7 +466,7 @@ mod tests {
             dither in prop::sample::select(vec![0.0, 1.0]),
         ) {
             let (_, sound) = golden("signal-voiced-16000");
-            let fbank = KaldiFbank { snip_edges, subtract_mean, dither, ..KaldiFbank::default() };
+            let fbank = KaldiFbank { dither, snip_edges, subtract_mean, ..KaldiFbank::default() };
             let whole = extract(&fbank, &sound, rate(16_000)).unwrap();
             prop_assert_eq!(extract_in_blocks(&fbank, &sound, &cuts, rate(16_000)).unwrap(), whole);
         }

@@ -3,18 +3,20 @@
 //! Each frame: window, FFT, |X|ᵖ, mel filters, logarithm. torchaudio 2.11 is matched to 1e-5 of the spectrogram's norm, or
 //! 5e-3 dB, and so is librosa 0.11's `melspectrogram` under its own settings, which [`LogMel`]'s documentation gives.
 
+mod frame;
+
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::frame::{Frame, Logarithm};
 use super::{Column, Extract, ExtractError, Extractor, SettingError};
 use crate::audio::Hertz;
 use crate::family::Member;
 use crate::seed::Draws;
 use crate::spectrum::{
-    self, Edges, FrameFeatures, Framing, MelBank, MelNorm, MelScale, MelTriangles, PowerSpectrum, Rows, Window,
-    WindowDesign, WindowEnds,
+    Edges, Framing, MelBank, MelNorm, MelScale, MelTriangles, PowerSpectrum, Rows, Window, WindowDesign, WindowEnds,
 };
 
 /// Log mel spectrograms as in torchaudio and librosa.
@@ -25,8 +27,8 @@ use crate::spectrum::{
 /// - librosa `melspectrogram`, `power_to_db`: `{ n_fft: 2048, hop_length: 512, pad_mode: constant, norm: slaney,
 ///   mel_scale: slaney, top_db: 80 }`
 /// - torchaudio `MFCC` with `log_mels`: `{ log: ln, log_offset: 1.0e-6 }`
-/// - NeMo, after pre-emphasis and before its normalisation: `{ n_fft: 512, win_length: 400, hop_length: 160, n_mels: 80,
-///   periodic: false, pad_mode: constant, norm: slaney, mel_scale: slaney, log: ln, log_offset: 5.9604645e-8 }`
+/// - `NeMo`, after pre-emphasis and before its normalisation: `{ n_fft: 512, win_length: 400, hop_length: 160, n_mels: 80,
+///   periodic: false, pad_mode: constant, norm: slaney, mel_scale: slaney, log: ln, log_offset: 5.9604645e-8 }` (2⁻²⁴)
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogMel {
@@ -89,7 +91,7 @@ pub enum Normalized {
     None,
     /// The window's norm, √Σw²: white noise of variance 1 has the power 1 in each bin.
     Window,
-    /// √n_fft: the transform is unitary.
+    /// √`n_fft`: the transform is unitary.
     FrameLength,
 }
 
@@ -165,7 +167,7 @@ impl Extractor for LogMel {
 
     fn num_frames(&self, num_samples: u64, rate: Hertz) -> u64 {
         match self.framing(rate) {
-            Ok(framing) if num_samples > 0 => framing.num_frames(num_samples + 2 * u64::from(self.pad)),
+            Ok(framing) if num_samples > 0 => framing.num_frames(num_samples.saturating_add(2 * u64::from(self.pad))),
             _ => 0,
         }
     }
@@ -268,47 +270,6 @@ impl LogMel {
     }
 }
 
-/// One frame's way from samples to a row.
-struct Frame {
-    spectrum: PowerSpectrum,
-    window: Vec<f32>,
-    /// Where in the frame the window starts.
-    start: usize,
-    exponent: f32,
-    bank: MelBank,
-    log: Option<Logarithm>,
-}
-
-/// scale · ln(max(energy + offset, floor)).
-#[derive(Debug, Clone, Copy)]
-struct Logarithm {
-    offset: f32,
-    floor: f32,
-    scale: f32,
-}
-
-impl FrameFeatures for Frame {
-    fn num_bins(&self) -> usize {
-        self.bank.num_bands()
-    }
-
-    fn features(&mut self, samples: &[f32], row: &mut [f32]) -> bool {
-        let power = self.spectrum.of(|frame| {
-            let windowed = frame[self.start..].iter_mut().zip(&samples[self.start..]).zip(&self.window);
-            windowed.for_each(|((value, &sample), &weight)| *value = sample * weight);
-        });
-        spectrum::raise(power, self.exponent);
-        self.bank.apply(power, row);
-        let finite = row.iter().fold(true, |finite, energy| finite & energy.is_finite());
-        if let Some(Logarithm { offset, floor, scale }) = self.log {
-            row.iter_mut().for_each(|energy| *energy = (*energy + offset).max(floor));
-            spectrum::ln_in_place(row);
-            row.iter_mut().for_each(|value| *value *= scale);
-        }
-        finite
-    }
-}
-
 /// The lowest value that an utterance may have, given its highest.
 #[derive(Debug, Clone, Copy)]
 enum Limit {
@@ -352,7 +313,9 @@ impl Extract for Spectrogram {
                 Limit::Below(range) => highest - range,
                 Limit::Times(factor) => highest * factor,
             };
-            rows.iter_mut().for_each(|value| *value = value.max(lowest));
+            for value in rows {
+                *value = value.max(lowest);
+            }
         }
         Ok(())
     }
@@ -383,7 +346,7 @@ mod tests {
 
     fn difference(case: &str, hertz: u32, peer: &str, json: &str) -> Difference {
         let signals = if hertz == 44_100 { &SIGNALS[..1] } else { &SIGNALS };
-        Case { member: "log_mel", case, signals, hertz, peer }.difference(&settings::<LogMel>(json))
+        Case { member: "log_mel", name: case, signals, hertz, peer }.difference(&settings::<LogMel>(json))
     }
 
     /// Asserts that linear features are a peer's to 1e-5 of their norm: the peers' filters are themselves rounded to `f32`
@@ -401,70 +364,36 @@ mod tests {
 
     #[test]
     fn features_are_those_of_torchaudio() {
-        const SPEECH: &str = r#""n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 80"#;
+        let speech =
+            |more: &str| format!(r#"{{"n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 80, {more}}}"#);
         for hertz in [16_000, 44_100] {
-            agrees_in_norm("linear", hertz, TORCHAUDIO, &format!(r#"{{{SPEECH}, "log": "none"}}"#));
+            agrees_in_norm("linear", hertz, TORCHAUDIO, &speech(r#""log": "none""#));
         }
-        agrees_in_norm(
-            "telephone",
-            8_000,
-            TORCHAUDIO,
-            r#"{"n_fft": 256, "win_length": 200, "hop_length": 80,
-            "n_mels": 40, "log": "none"}"#,
-        );
+        let telephone = r#"{"n_fft": 256, "win_length": 200, "hop_length": 80, "n_mels": 40, "log": "none"}"#;
+        agrees_in_norm("telephone", 8_000, TORCHAUDIO, telephone);
         agrees_in_norm("defaults", 16_000, TORCHAUDIO, r#"{"log": "none"}"#);
-        agrees_in_norm(
-            "uncentred",
-            16_000,
-            TORCHAUDIO,
-            &format!(
-                r#"{{{SPEECH}, "log": "none", "center": false,
-            "norm": "slaney", "mel_scale": "slaney", "normalized": "frame_length"}}"#
-            ),
-        );
-        agrees_in_decibels("db", 16_000, TORCHAUDIO, &format!(r#"{{{SPEECH}, "top_db": 80}}"#));
-        agrees_in_decibels(
-            "magnitude",
-            16_000,
-            TORCHAUDIO,
-            r#"{"n_mels": 40, "power": 1, "normalized": "window",
-            "pad": 100, "pad_mode": "replicate", "f_min_hz": 60, "f_max_hz": 7600, "window_fn": "hamming"}"#,
-        );
+        let uncentred = r#""log": "none", "center": false, "norm": "slaney", "mel_scale": "slaney",
+            "normalized": "frame_length""#;
+        agrees_in_norm("uncentred", 16_000, TORCHAUDIO, &speech(uncentred));
+        agrees_in_decibels("db", 16_000, TORCHAUDIO, &speech(r#""top_db": 80"#));
+        let magnitude = r#"{"n_mels": 40, "power": 1, "normalized": "window", "pad": 100, "pad_mode": "replicate",
+            "f_min_hz": 60, "f_max_hz": 7600, "window_fn": "hamming"}"#;
+        agrees_in_decibels("magnitude", 16_000, TORCHAUDIO, magnitude);
     }
 
     #[test]
     fn features_are_those_of_librosa_and_nemo_under_their_settings() {
-        const LIBROSA_STYLE: &str = r#""pad_mode": "constant", "norm": "slaney", "mel_scale": "slaney""#;
+        let style =
+            |more: &str| format!(r#"{{"pad_mode": "constant", "norm": "slaney", "mel_scale": "slaney", {more}}}"#);
+        let slaney = r#""n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 40, "log": "none""#;
         for hertz in [8_000, 16_000] {
-            agrees_in_norm(
-                "slaney",
-                hertz,
-                LIBROSA,
-                &format!(
-                    r#"{{{LIBROSA_STYLE}, "n_fft": 512, "win_length": 400,
-                "hop_length": 160, "n_mels": 40, "log": "none"}}"#
-                ),
-            );
+            agrees_in_norm("slaney", hertz, LIBROSA, &style(slaney));
         }
-        agrees_in_decibels(
-            "power_to_db",
-            16_000,
-            LIBROSA,
-            &format!(
-                r#"{{{LIBROSA_STYLE}, "n_fft": 1024,
-            "hop_length": 256, "n_mels": 64, "top_db": 80}}"#
-            ),
-        );
-        agrees_in_decibels(
-            "nemo",
-            16_000,
-            "torch-2.11.0",
-            &format!(
-                r#"{{{LIBROSA_STYLE}, "n_fft": 512,
-            "win_length": 400, "hop_length": 160, "n_mels": 80, "periodic": false, "log": "ln",
-            "log_offset": 5.9604645e-8}}"#
-            ),
-        );
+        let power_to_db = r#""n_fft": 1024, "hop_length": 256, "n_mels": 64, "top_db": 80"#;
+        agrees_in_decibels("power_to_db", 16_000, LIBROSA, &style(power_to_db));
+        let nemo = r#""n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 80, "periodic": false, "log": "ln",
+            "log_offset": 5.9604645e-8"#;
+        agrees_in_decibels("nemo", 16_000, "torch-2.11.0", &style(nemo));
     }
 
     #[test]
@@ -534,7 +463,7 @@ mod tests {
             top_db in prop::sample::select(vec![None, Some(30.0)]),
         ) {
             let (_, sound) = golden("signal-voiced-16000");
-            let mel = LogMel { pad, pad_mode, center, top_db, ..LogMel::default() };
+            let mel = LogMel { pad, center, pad_mode, top_db, ..LogMel::default() };
             let whole = extract(&mel, &sound, rate(16_000)).unwrap();
             prop_assert_eq!(extract_in_blocks(&mel, &sound, &cuts, rate(16_000)).unwrap(), whole);
         }

@@ -1,4 +1,4 @@
-//! The sound itself, mono, for models that learn their own features (wav2vec 2.0, HuBERT, neural codecs).
+//! The sound itself, mono, for models that learn their own features (wav2vec 2.0, `HuBERT`, neural codecs).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -136,7 +136,8 @@ fn cut_shards(sizes: impl Iterator<Item = u64>, full: u64) -> (Vec<Range<usize>>
 fn hash(pipeline: &Pipeline, table: &CorpusTable, shards: &[Range<usize>]) -> String {
     let mut hasher = blake3::Hasher::new();
     let engines = ENGINES.iter().flat_map(|(name, version)| [*name, *version]);
-    for part in [env!("CARGO_PKG_VERSION"), &pipeline.hash(), &corpus_hash(table)].into_iter().chain(engines) {
+    let (pipeline, corpus) = (pipeline.hash(), corpus_hash(table));
+    for part in [env!("CARGO_PKG_VERSION"), &pipeline, &corpus].into_iter().chain(engines) {
         hasher.update(part.as_bytes());
         hasher.update(b"\n");
     }

@@ -240,15 +240,15 @@ mod tests {
 
     fn frames(framing: Framing, blocks: &[&[f32]]) -> Result<Vec<Vec<f32>>, TooShort> {
         let mut framer = Framer::new(framing);
-        let mut frames = Vec::new();
+        let mut found = Vec::new();
         // A first utterance, given up half-way, must leave no trace.
         framer.push(&[9.0; 1_000], |_| ());
         framer.begin();
         for block in blocks {
-            framer.push(block, |frame| frames.push(frame.to_vec()));
+            framer.push(block, |frame| found.push(frame.to_vec()));
         }
-        framer.finish(|frame| frames.push(frame.to_vec()))?;
-        Ok(frames)
+        framer.finish(|frame| found.push(frame.to_vec()))?;
+        Ok(found)
     }
 
     /// The frames by their definition: each sample looked up in the whole sound.

@@ -86,7 +86,7 @@ impl Vtln {
 
 #[cfg(test)]
 mod tests {
-    use super::super::LANES;
+    use super::super::lanes::LANES;
     use super::*;
 
     const SPEECH: Hertz = Hertz::new(16_000).unwrap();

@@ -13,22 +13,23 @@ use std::f32::consts::FRAC_1_SQRT_2;
 /// rounded correctly, the worst is 0.85 ulp off.
 #[must_use]
 #[inline]
+#[expect(clippy::excessive_precision, reason = "coefficients are written as their source has them")]
 pub fn ln(x: f32) -> f32 {
     const MANTISSA_BITS: u32 = 23;
     const P: [f32; 9] = [
-        7.037_683_6e-2,
-        -1.151_461e-1,
-        1.167_699_87e-1,
-        -1.242_014_1e-1,
-        1.424_932_3e-1,
-        -1.666_805_8e-1,
-        2.000_071_5e-1,
-        -2.499_999_4e-1,
-        3.333_333_1e-1,
+        7.037_683_629_2e-2,
+        -1.151_461_031_0e-1,
+        1.167_699_874_0e-1,
+        -1.242_014_084_6e-1,
+        1.424_932_278_7e-1,
+        -1.666_805_766_5e-1,
+        2.000_071_476_5e-1,
+        -2.499_999_399_3e-1,
+        3.333_333_117_4e-1,
     ];
     // ln 2 in two parts, the first with so few bits that its product with k is exact.
     const LN_2_HIGH: f32 = 0.693_359_375;
-    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    const LN_2_LOW: f32 = -2.121_944_40e-4;
 
     let bits = x.to_bits();
     let k = (bits.wrapping_sub(FRAC_1_SQRT_2.to_bits()) as i32) >> MANTISSA_BITS;

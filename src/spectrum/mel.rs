@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::LANES;
+use super::lanes::LANES;
 use crate::audio::Hertz;
 
 /// A scale on which equal steps sound equally far apart.

@@ -10,11 +10,12 @@
 //!
 //! Our own arithmetic gives the same bits on every x86-64 processor: sums have a fixed order, no multiplication is fused
 //! with an addition, and nothing is chosen at run time. Two things below us are chosen at run time, and may differ in a
-//! last bit between processors: rustfft takes AVX where there is AVX, and the C library's `cos` and `log`, which serve the
-//! designs, take FMA where there is FMA (the rounding to `f32` hides nearly all of that).
+//! last bit between processors: rustfft takes AVX where there is AVX, and the C library's `cos`, `log` and `pow`, which
+//! serve the designs, take FMA where there is FMA (the rounding to `f32` hides nearly all of that).
 
 mod framing;
 mod kaldi_mel;
+mod lanes;
 mod ln;
 mod mel;
 mod power;
@@ -23,29 +24,9 @@ mod window;
 
 pub use framing::{Edges, Framer, Framing, TooShort};
 pub use kaldi_mel::{KaldiMel, Vtln};
+pub(crate) use lanes::sum;
 pub use ln::{ln, ln_in_place};
 pub use mel::{MelBank, MelNorm, MelScale, MelTriangles};
 pub use power::{PowerSpectrum, raise};
 pub use rows::{FrameFeatures, Rows, RowsError};
 pub use window::{Window, WindowDesign, WindowEnds};
-
-/// Numbers that are added side by side in every sum: what one SSE2 register holds, which every x86-64 processor has.
-///
-/// A sum is `LANES` partial sums in a fixed order, so that the compiler can use vectors without changing a bit.
-pub(crate) const LANES: usize = 4;
-
-/// The sum of `value` over `samples` in a fixed order, in two vectors of partial sums to hide the addition's latency.
-pub(crate) fn sum(samples: &[f32], value: impl Fn(f32) -> f32) -> f32 {
-    let mut partial = [0.0; 2 * LANES];
-    let mut groups = samples.chunks_exact(2 * LANES);
-    for group in &mut groups {
-        for (partial, &sample) in partial.iter_mut().zip(group) {
-            *partial += value(sample);
-        }
-    }
-    for (partial, &sample) in partial.iter_mut().zip(groups.remainder()) {
-        *partial += value(sample);
-    }
-    let [a, b, c, d, e, f, g, h] = partial;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
-}

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
-use super::LANES;
+use super::lanes::LANES;
 
 /// Plans made so far, by length: workers share the tables of an FFT.
 static PLANNER: LazyLock<Mutex<RealFftPlanner<f32>>> = LazyLock::new(|| Mutex::new(RealFftPlanner::new()));
@@ -53,12 +53,16 @@ impl PowerSpectrum {
     }
 }
 
-/// Turns powers |X|² into |X|ᵉ: 2 leaves them, 1 gives magnitudes.
+/// Turns powers |X|² into |X|ᵉ: 2 leaves them, 1 gives magnitudes; for others the C library is asked.
 pub fn raise(power: &mut [f32], exponent: f32) {
     if exponent == 1.0 {
-        power.iter_mut().for_each(|power| *power = power.sqrt());
+        for power in power {
+            *power = power.sqrt();
+        }
     } else if exponent != 2.0 {
-        power.iter_mut().for_each(|power| *power = power.powf(exponent / 2.0));
+        for power in power {
+            *power = power.powf(exponent / 2.0);
+        }
     }
 }
 

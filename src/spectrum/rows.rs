@@ -34,7 +34,7 @@ pub struct Rows<F> {
     framer: Framer,
     /// What makes a row from a frame.
     pub features: F,
-    num_rows: u64,
+    count: u64,
     not_finite: Option<u64>,
 }
 
@@ -42,19 +42,19 @@ impl<F: FrameFeatures> Rows<F> {
     /// Rows of `features` of the frames of `framing`, at the start of an utterance.
     #[must_use]
     pub fn new(framing: Framing, features: F) -> Self {
-        Self { framer: Framer::new(framing), features, num_rows: 0, not_finite: None }
+        Self { framer: Framer::new(framing), features, count: 0, not_finite: None }
     }
 
     /// Starts an utterance and forgets the one before.
     pub fn begin(&mut self) {
         self.framer.begin();
-        (self.num_rows, self.not_finite) = (0, None);
+        (self.count, self.not_finite) = (0, None);
     }
 
     /// Takes the next samples and appends the rows that they complete, `[rows, num_bins]`.
     pub fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
-        let Self { framer, features, num_rows, not_finite } = self;
-        framer.push(samples, |frame| append(features, frame, num_rows, not_finite, out));
+        let Self { framer, features, count, not_finite } = self;
+        framer.push(samples, |frame| append(features, frame, count, not_finite, out));
     }
 
     /// Ends the utterance, appends its last rows and returns all of its rows: the end of `out`.
@@ -63,12 +63,12 @@ impl<F: FrameFeatures> Rows<F> {
     ///
     /// There was too little sound for one frame, or a frame is not finite.
     pub fn finish<'a>(&mut self, out: &'a mut Vec<f32>) -> Result<&'a mut [f32], RowsError> {
-        let Self { framer, features, num_rows, not_finite } = self;
-        framer.finish(|frame| append(features, frame, num_rows, not_finite, out))?;
+        let Self { framer, features, count, not_finite } = self;
+        framer.finish(|frame| append(features, frame, count, not_finite, out))?;
         if let Some(frame) = self.not_finite {
             return Err(RowsError::NotFinite { frame });
         }
-        let start = out.len().saturating_sub(self.num_rows as usize * self.features.num_bins());
+        let start = out.len().saturating_sub(self.count as usize * self.features.num_bins());
         Ok(&mut out[start..])
     }
 }
@@ -76,16 +76,16 @@ impl<F: FrameFeatures> Rows<F> {
 fn append<F: FrameFeatures>(
     features: &mut F,
     frame: &[f32],
-    num_rows: &mut u64,
+    count: &mut u64,
     not_finite: &mut Option<u64>,
     out: &mut Vec<f32>,
 ) {
     let start = out.len();
     out.resize(start + features.num_bins(), 0.0);
     if !features.features(frame, &mut out[start..]) {
-        not_finite.get_or_insert(*num_rows);
+        not_finite.get_or_insert(*count);
     }
-    *num_rows += 1;
+    *count += 1;
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Window {
-    /// Kaldi's own: Hann to the power 0.85, which does not quite reach zero slope at the ends.
+    /// Kaldi's own: Hann to the power 0.85, a little wider.
     Povey,
     /// ½ − ½·cos(2πn/N). Kaldi calls it `hanning`, which is understood too.
     #[serde(alias = "hanning")]
@@ -65,7 +65,7 @@ impl WindowDesign {
     fn at(&self, turn: f64) -> f64 {
         let hann = 0.5 - 0.5 * (TAU * turn).cos();
         match self.window {
-            // Kaldi, feat/feature-window.cc: "like hanning but goes to zero at edges".
+            // Kaldi, feat/feature-window.cc: `pow(0.5 - 0.5 * cos(a * i_fl), 0.85)`.
             Window::Povey => hann.powf(0.85),
             Window::Hann => hann,
             Window::Hamming => 0.54 - 0.46 * (TAU * turn).cos(),

@@ -38,51 +38,63 @@ impl FrameFeatures for Frame {
     }
 
     fn features(&mut self, samples: &[f32], row: &mut [f32]) -> bool {
-        let Self { spectrum, window, scale, preemphasis, noisy, generator, energy, .. } = self;
-        let samples = match generator {
+        let samples = match &mut self.generator {
             Some(generator) if self.dither > 0.0 => {
-                noisy.clear();
-                noisy.extend_from_slice(samples);
-                for pair in noisy.chunks_mut(2) {
-                    let noise = <[f64; 2]>::from(generator.normal_pair());
-                    pair.iter_mut().zip(noise).for_each(|(sample, noise)| *sample += (noise * self.dither) as f32);
-                }
-                noisy
+                add_noise(samples, self.dither, generator, &mut self.noisy);
+                &self.noisy
             }
             _ => samples,
         };
         let mean = if self.remove_mean { spectrum::sum(samples, |sample| sample) / samples.len() as f32 } else { 0.0 };
-        let mut frame_energy = match energy {
-            Some(Energy { raw: true, .. }) => {
-                spectrum::sum(samples, |sample| (sample - mean) * (sample - mean)) * (*scale * *scale)
-            }
-            _ => 0.0,
-        };
-        let power = spectrum.of(|frame| {
-            // Before the first sample Kaldi puts the first sample.
-            let first = samples[0] - mean;
-            frame[0] = (first - *preemphasis * first) * window[0];
-            let pairs = samples[1..].iter().zip(samples);
-            for ((value, (&sample, &before)), &weight) in frame[1..].iter_mut().zip(pairs).zip(&window[1..]) {
-                *value = ((sample - mean) - *preemphasis * (before - mean)) * weight;
-            }
-            if let Some(Energy { raw: false, .. }) = energy {
+        let mut frame_energy = 0.0;
+        if let Some(Energy { raw: true, .. }) = self.energy {
+            frame_energy =
+                spectrum::sum(samples, |sample| (sample - mean) * (sample - mean)) * (self.scale * self.scale);
+        }
+        let power = self.spectrum.of(|frame| {
+            emphasise(samples, mean, self.preemphasis, &self.window, frame);
+            if let Some(Energy { raw: false, .. }) = self.energy {
                 frame_energy = spectrum::sum(frame, |sample| sample * sample);
             }
         });
         spectrum::raise(power, self.exponent);
 
-        let first = usize::from(energy.is_some_and(|energy| energy.column == 0));
+        let first = usize::from(self.energy.is_some_and(|energy| energy.column == 0));
         let mel = &mut row[first..first + self.bank.num_bands()];
         self.bank.apply(power, mel);
         let finite = mel.iter().fold(frame_energy.is_finite(), |finite, energy| finite & energy.is_finite());
         if self.log {
-            mel.iter_mut().for_each(|energy| *energy = energy.max(f32::EPSILON));
+            for energy in &mut *mel {
+                *energy = energy.max(f32::EPSILON);
+            }
             spectrum::ln_in_place(mel);
         }
-        if let Some(energy) = energy {
+        if let Some(energy) = self.energy {
             row[energy.column] = spectrum::ln(frame_energy.max(f32::EPSILON)).max(energy.floor);
         }
         finite
+    }
+}
+
+/// Puts `samples` with white Gaussian noise of standard deviation `amplitude` into `noisy`.
+fn add_noise(samples: &[f32], amplitude: f64, generator: &mut Generator, noisy: &mut Vec<f32>) {
+    noisy.clear();
+    noisy.extend_from_slice(samples);
+    for pair in noisy.chunks_mut(2) {
+        let drawn = <[f64; 2]>::from(generator.normal_pair());
+        for (sample, normal) in pair.iter_mut().zip(drawn) {
+            *sample += (normal * amplitude) as f32;
+        }
+    }
+}
+
+/// Fills `frame` with the window times each sample less `coefficient` times the one before, all less their `mean`.
+fn emphasise(samples: &[f32], mean: f32, coefficient: f32, window: &[f32], frame: &mut [f32]) {
+    // Before the first sample Kaldi puts the first sample.
+    let first = samples[0] - mean;
+    frame[0] = (first - coefficient * first) * window[0];
+    let pairs = samples[1..].iter().zip(samples);
+    for ((value, (&sample, &before)), &weight) in frame[1..].iter_mut().zip(pairs).zip(&window[1..]) {
+        *value = ((sample - mean) - coefficient * (before - mean)) * weight;
     }
 }
