@@ -135,12 +135,17 @@ fn cut_shards(sizes: impl Iterator<Item = u64>, full: u64) -> (Vec<Range<usize>>
 /// Everything that decides the bytes of the shards: the version, the pipeline, every cell of the table, the cuts.
 fn hash(pipeline: &Pipeline, table: &CorpusTable, shards: &[Range<usize>]) -> String {
     let mut hasher = blake3::Hasher::new();
-    let engines = ENGINES.iter().flat_map(|(name, version)| [*name, *version]);
-    let (pipeline, corpus) = (pipeline.hash(), corpus_hash(table));
-    for part in [env!("CARGO_PKG_VERSION"), &pipeline, &corpus].into_iter().chain(engines) {
-        hasher.update(part.as_bytes());
+    let mut line = |text: &str| {
+        hasher.update(text.as_bytes());
         hasher.update(b"\n");
+    };
+    line(env!("CARGO_PKG_VERSION"));
+    for (name, version) in ENGINES {
+        line(name);
+        line(version);
     }
+    line(&pipeline.hash());
+    line(&corpus_hash(table));
     for shard in shards {
         hasher.update(&(shard.end as u64).to_le_bytes());
     }
