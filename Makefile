@@ -45,7 +45,7 @@ golden: ## Remake the reference outputs of the peers (downloads several GB of wh
 
 docs: setup ## Remake the pages of docs/ that come from the code
 	cargo build --quiet
-	for family in corpus featurize write; do cargo run --quiet -- list --markdown $$family > docs/$$family.md; done
+	for family in stages corpus featurize write; do cargo run --quiet -- list --markdown $$family > docs/$$family.md; done
 	cargo run --quiet -- list --rejects > docs/rejects.md
 	cargo run --quiet -- schema > docs/pipeline.schema.json
 

@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use wavemill::write::{decode, encode};
 use wavemill::manifest::Dtype;
+use wavemill::write::{decode, encode};
 
 /// Ten seconds of 80-bin frames.
 const VALUES: usize = 1000 * 80;
@@ -21,7 +21,9 @@ fn numbers(criterion: &mut Criterion) {
                 encode(black_box(&values), dtype, &mut bytes);
             });
         });
-        group.bench_function(format!("decode {}", dtype.name()), |bencher| bencher.iter(|| decode(black_box(&bytes), dtype)));
+        group.bench_function(format!("decode {}", dtype.name()), |bencher| {
+            bencher.iter(|| decode(black_box(&bytes), dtype))
+        });
     }
     group.finish();
 }

@@ -4,7 +4,7 @@
 macro_rules! rejects {
     (
         $(#[$meta:meta])*
-        pub enum $Name:ident {
+        $visibility:vis enum $Name:ident {
             $(
                 #[doc = $meaning:literal]
                 #[error($($message:tt)*)]
@@ -13,7 +13,7 @@ macro_rules! rejects {
         }
     ) => {
         $(#[$meta])*
-        pub enum $Name {
+        $visibility enum $Name {
             $(
                 #[doc = $meaning]
                 #[error($($message)*)]
@@ -23,12 +23,12 @@ macro_rules! rejects {
 
         impl $Name {
             /// Every reject code of this stage with what it means.
-            pub const CODES: &'static [(&'static str, &'static str)] =
+            $visibility const CODES: &'static [(&'static str, &'static str)] =
                 &[$((stringify!($code), $meaning.trim_ascii())),+];
 
             /// The reject code: stable from version to version.
             #[must_use]
-            pub const fn code(&self) -> &'static str {
+            $visibility const fn code(&self) -> &'static str {
                 match self { $(Self::$Variant { .. } => stringify!($code)),+ }
             }
         }

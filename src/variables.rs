@@ -95,7 +95,9 @@ pub(crate) fn fill<'a>(text: &'a str, variables: &'a Variables) -> Result<Cow<'a
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum VariableError {
     /// No value was given for the variable, and it has no default.
-    #[error("the variable `{name}` has no value: give `--var {name}=…`, set it in the environment, or write `${{{name}:-default}}`")]
+    #[error(
+        "the variable `{name}` has no value: give `--var {name}=…`, set it in the environment, or write `${{{name}:-default}}`"
+    )]
     Undefined {
         /// The variable.
         name: String,

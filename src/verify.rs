@@ -161,7 +161,8 @@ impl Check<'_> {
         let place = self.folder.record(shard);
         let (rows, rejects) = (record.entry.rows as usize, record.rejects.len());
         if rows + rejects != planned.len() {
-            let message = format!("{rows} rows and {rejects} rejects are not the {} utterances of the plan", planned.len());
+            let message =
+                format!("{rows} rows and {rejects} rejects are not the {} utterances of the plan", planned.len());
             self.note(place.clone(), message);
         }
         for (column, frames) in &record.frames {
@@ -190,7 +191,8 @@ impl Check<'_> {
     /// Every row of a shard, held against its plan and its record.
     fn rows(&mut self, pipeline: &Pipeline, record: &ShardRecord, planned: &[PlannedRow]) {
         let place = self.folder.path().join(&record.entry.path);
-        let left_out = |row: &&PlannedRow| record.rejects.iter().any(|reject| (&reject.id, reject.copy) == (&row.id, row.copy));
+        let left_out =
+            |row: &&PlannedRow| record.rejects.iter().any(|reject| (&reject.id, reject.copy) == (&row.id, row.copy));
         let mut expected = planned.iter().filter(|row| record.rejects.is_empty() || !left_out(row));
         let columns = pipeline.feature_columns();
         let batches = match pipeline.write.member().read(&place, None) {
@@ -209,7 +211,9 @@ impl Check<'_> {
             for key in keys.iter().map(Option::unwrap_or_default) {
                 match expected.next().map(PlannedRow::key) {
                     Some(planned) if planned == key => {}
-                    Some(planned) => return self.note(place, format!("row {read} is `{key}`, and the plan has `{planned}`")),
+                    Some(planned) => {
+                        return self.note(place, format!("row {read} is `{key}`, and the plan has `{planned}`"));
+                    }
                     None => return self.note(place, format!("row {read}, `{key}`, is not in the plan")),
                 }
                 read += 1;
@@ -235,7 +239,9 @@ impl Check<'_> {
                 let found: Result<Vec<Reject>, _> = text.lines().map(serde_json::from_str).collect();
                 match found {
                     Err(error) => self.note(place, format!("a line is damaged: {error}")),
-                    Ok(found) if found != expected => self.note(place, "the rejects are not those of the shards' records"),
+                    Ok(found) if found != expected => {
+                        self.note(place, "the rejects are not those of the shards' records")
+                    }
                     Ok(_) => {}
                 }
             }

@@ -1,6 +1,6 @@
 //! Every corpus reader over real files, and what of it arrives in the rows.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type};
 
@@ -26,7 +26,8 @@ fn strings<'a>(rows: &'a RecordBatch, column: &str) -> Vec<Option<&'a str>> {
 
 #[test]
 fn a_folder_gives_ids_texts_and_columns_from_names() {
-    let (_test, outcome) = run(r#"audio_folder: { root: "${CORPUS}", name: "{speaker}-{sentence}" }"#, "select: \"sentence < 3\"");
+    let (_test, outcome) =
+        run(r#"audio_folder: { root: "${CORPUS}", name: "{speaker}-{sentence}" }"#, "select: \"sentence < '03'\"");
     let rows = rows(&outcome);
     assert_eq!(rows.num_rows(), 8);
     assert_eq!(strings(&rows, "id")[0], Some("alba-01"));
@@ -72,8 +73,10 @@ fn a_common_voice_table_works_by_mapping_alone() {
 
 #[test]
 fn a_csv_table_works_by_mapping_alone() {
-    let (_test, outcome) =
-        run(r#"table: { path: "${CORPUS}/metadata.csv", columns: { audio: path, text: sentence, speaker: client_id, language: locale, duration_s: duration } }"#, "");
+    let (_test, outcome) = run(
+        r#"table: { path: "${CORPUS}/metadata.csv", columns: { audio: path, text: sentence, speaker: client_id, language: locale, duration_s: duration } }"#,
+        "",
+    );
     assert_eq!(rows(&outcome).num_rows(), 12);
 }
 
@@ -91,7 +94,8 @@ fn a_librispeech_tree_gives_transcripts_speakers_and_chapters() {
 
 #[test]
 fn each_channel_can_be_an_utterance_of_its_own() {
-    let (_test, outcome) = run(r#"audio_folder: { root: "${CORPUS}" }"#, "load: { channels: each }\nselect: \"id LIKE 'greta-01%'\"");
+    let (_test, outcome) =
+        run(r#"audio_folder: { root: "${CORPUS}" }"#, "load: { channels: each }\nselect: \"id LIKE 'greta-01%'\"");
     let rows = rows(&outcome);
     assert_eq!(strings(&rows, "id"), [Some("greta-01-ch0"), Some("greta-01-ch1")]);
     let cells = rows.column_by_name("sound").unwrap().as_binary::<i64>();

@@ -15,6 +15,7 @@ fn printed(arguments: &[&str]) -> String {
 fn the_pages_made_from_the_code_are_up_to_date() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     for (page, arguments) in [
+        ("stages.md", &["list", "--markdown", "stages"][..]),
         ("corpus.md", &["list", "--markdown", "corpus"][..]),
         ("featurize.md", &["list", "--markdown", "featurize"]),
         ("write.md", &["list", "--markdown", "write"]),
@@ -32,9 +33,18 @@ fn every_example_of_every_family_is_a_valid_pipeline() {
     for family in wavemill::pipeline::Pipeline::FAMILIES {
         for entry in family.entries {
             let pipeline = match family.name {
-                "corpus" => format!("version: 1\ncorpus: {{ {} }}\nfeaturize: {{ sound: [waveform: {{}}] }}\n", flow(entry.example)),
-                "featurize" => format!("version: 1\ncorpus: {{ audio_folder: {{ root: x }} }}\nresample: {{ rate_hz: 16000 }}\nfeaturize: {{ column: [{}] }}\n", flow(entry.example)),
-                _ => format!("version: 1\ncorpus: {{ audio_folder: {{ root: x }} }}\nfeaturize: {{ sound: [waveform: {{}}] }}\nwrite: {{ {} }}\n", flow(entry.example)),
+                "corpus" => format!(
+                    "version: 1\ncorpus: {{ {} }}\nfeaturize: {{ sound: [waveform: {{}}] }}\n",
+                    flow(entry.example)
+                ),
+                "featurize" => format!(
+                    "version: 1\ncorpus: {{ audio_folder: {{ root: x }} }}\nresample: {{ rate_hz: 16000 }}\nfeaturize: {{ column: [{}] }}\n",
+                    flow(entry.example)
+                ),
+                _ => format!(
+                    "version: 1\ncorpus: {{ audio_folder: {{ root: x }} }}\nfeaturize: {{ sound: [waveform: {{}}] }}\nwrite: {{ {} }}\n",
+                    flow(entry.example)
+                ),
             };
             let file = tempfile::NamedTempFile::new().unwrap();
             fs::write(file.path(), &pipeline).unwrap();
@@ -44,7 +54,12 @@ fn every_example_of_every_family_is_a_valid_pipeline() {
                 command.args(["--var", variable]);
             });
             let output = command.output().unwrap();
-            assert!(output.status.success(), "{}:\n{pipeline}\n{}", entry.name, String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "{}:\n{pipeline}\n{}",
+                entry.name,
+                String::from_utf8_lossy(&output.stderr)
+            );
             assert!(!entry.summary().is_empty() && entry.example.starts_with(entry.name), "{}", entry.name);
             checked += 1;
         }
@@ -86,7 +101,9 @@ fn help_man_page_and_completions_come_from_one_definition() {
 #[test]
 fn progress_for_machines_is_json_lines() {
     let out = tempfile::tempdir().unwrap();
-    let output = wavemill(&["run", "pipelines/sample.yaml", "--log", "json", "--out", out.path().to_str().unwrap()]).output().unwrap();
+    let output = wavemill(&["run", "pipelines/sample.yaml", "--log", "json", "--out", out.path().to_str().unwrap()])
+        .output()
+        .unwrap();
     let lines = String::from_utf8(output.stderr).unwrap();
     assert!(lines.lines().count() >= 2, "{lines}");
     for line in lines.lines() {

@@ -29,7 +29,12 @@ fn a_killed_run_resumes_to_the_same_bytes() {
     let killed = long_corpus();
     // Each time a little later; the moment does not decide the verdict, only which states are met on the way.
     for wait in (0..10).map(|step| Duration::from_millis(30 + 45 * step)) {
-        let mut run = killed.run_command(&pipeline(), &["--threads", "2"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let mut run = killed
+            .run_command(&pipeline(), &["--threads", "2"])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         std::thread::sleep(wait);
         run.kill().unwrap();
         run.wait().unwrap();
@@ -54,7 +59,12 @@ fn what_is_lost_is_made_again() {
 #[test]
 fn an_interrupted_run_says_how_to_go_on() {
     let test = long_corpus();
-    let run = test.run_command(&pipeline(), &["--threads", "1"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let run = test
+        .run_command(&pipeline(), &["--threads", "1"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     while !test.out().join("plan.parquet").exists() {
         std::thread::yield_now();
     }
@@ -86,12 +96,14 @@ fn another_plan_is_refused_with_what_differs_until_it_may_overwrite() {
 #[test]
 fn two_runs_do_not_share_a_folder() {
     let test = long_corpus();
-    let mut first = test.run_command(&pipeline(), &["--threads", "1"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let mut first =
+        test.run_command(&pipeline(), &["--threads", "1"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     while !test.out().join("plan.parquet").exists() {
         std::thread::yield_now();
     }
     // Stopped, not slowed: the first run holds its lock for as long as the second one looks.
-    let stop = |signal: &str| std::process::Command::new("kill").args([signal, &first.id().to_string()]).status().unwrap();
+    let stop =
+        |signal: &str| std::process::Command::new("kill").args([signal, &first.id().to_string()]).status().unwrap();
     assert!(stop("-STOP").success());
     let second = test.run(&pipeline(), &[]);
     assert!(stop("-CONT").success());

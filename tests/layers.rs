@@ -21,8 +21,11 @@ const ROOFS: [&str; 2] = ["lib", "main"];
 
 #[test]
 fn imports_point_down() {
-    let floor_of: BTreeMap<&str, usize> =
-        FLOORS.iter().enumerate().flat_map(|(floor, modules)| modules.iter().map(move |module| (*module, floor))).collect();
+    let floor_of: BTreeMap<&str, usize> = FLOORS
+        .iter()
+        .enumerate()
+        .flat_map(|(floor, modules)| modules.iter().map(move |module| (*module, floor)))
+        .collect();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut files, mut imports) = (0, 0);
     for entry in walkdir::WalkDir::new(&source).into_iter().map(Result::unwrap) {
@@ -31,11 +34,13 @@ fn imports_point_down() {
         }
         files += 1;
         let inside = entry.path().strip_prefix(&source).unwrap();
-        let module = inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        let module =
+            inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
         if ROOFS.contains(&module.as_str()) {
             continue;
         }
-        let floor = floor_of.get(module.as_str()).unwrap_or_else(|| panic!("`{module}` stands on no floor: add it to FLOORS"));
+        let floor =
+            floor_of.get(module.as_str()).unwrap_or_else(|| panic!("`{module}` stands on no floor: add it to FLOORS"));
         let text = std::fs::read_to_string(entry.path()).unwrap();
         for import in imported(&text) {
             let Some(other) = floor_of.get(import) else { continue };

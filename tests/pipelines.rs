@@ -39,7 +39,12 @@ fn every_shipped_pipeline_says_what_comes_out_and_runs() {
         assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
         let manifest = wavemill::manifest::Manifest::read(&wavemill::manifest::DatasetFolder::new(out.path())).unwrap();
         assert_eq!(manifest.totals.utterances, rows.max(manifest.totals.rows), "{}", path.display());
-        assert!(manifest.totals.rows >= rows.min(8) && manifest.totals.rejects == 0, "{}: {:?}", path.display(), manifest.totals);
+        assert!(
+            manifest.totals.rows >= rows.min(8) && manifest.totals.rejects == 0,
+            "{}: {:?}",
+            path.display(),
+            manifest.totals
+        );
         // Nothing of this machine is in the dataset.
         let text = fs::read_to_string(out.path().join("manifest.json")).unwrap();
         assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "{} keeps a path of this machine", path.display());
@@ -77,15 +82,25 @@ fn check_shows_columns_and_plan_shows_what_it_will_cost() {
 #[test]
 fn inspect_shows_the_dataset_and_one_row_of_it() {
     let test = CorpusTest::on_sample();
-    test.run(&crate::support::fbank_pipeline("  sound: [waveform: {}]\nwrite: { parquet: { layout: list } }"), &[]).expect_rows(12);
+    test.run(&crate::support::fbank_pipeline("  sound: [waveform: {}]\nwrite: { parquet: { layout: list } }"), &[])
+        .expect_rows(12);
     let inspect = |arguments: &[&str]| {
         let output = wavemill(&["inspect"]).arg(test.out()).args(arguments).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+        )
     };
     let (code, text) = inspect(&[]);
-    assert!(code == Some(0) && text.contains("12 rows") && text.contains("[-1, 80]") && text.contains("alba-01"), "{text}");
+    assert!(
+        code == Some(0) && text.contains("12 rows") && text.contains("[-1, 80]") && text.contains("alba-01"),
+        "{text}"
+    );
     let (code, text) = inspect(&["alba-01"]);
-    assert!(code == Some(0) && text.contains("The kettle sings") && text.contains("× 80 f32") && text.contains('@'), "{text}");
+    assert!(
+        code == Some(0) && text.contains("The kettle sings") && text.contains("× 80 f32") && text.contains('@'),
+        "{text}"
+    );
     let (code, text) = inspect(&["alba01"]);
     assert!(code == Some(5) && text.contains("did you mean `alba-01`?"), "{text}");
 }

@@ -157,7 +157,12 @@ impl Outcome {
         assert!(!shards.is_empty());
         let read = |path: &String| {
             let file = fs::File::open(self.dataset.path().join(path)).unwrap();
-            ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(Result::unwrap).collect::<Vec<_>>()
+            ParquetRecordBatchReaderBuilder::try_new(file)
+                .unwrap()
+                .build()
+                .unwrap()
+                .map(Result::unwrap)
+                .collect::<Vec<_>>()
         };
         shards.iter().flat_map(|shard| read(&shard.path)).collect()
     }

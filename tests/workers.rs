@@ -28,5 +28,8 @@ fn the_shards_of_several_workers_are_joined_to_the_same_bytes() {
 
 #[test]
 fn workers_count_from_zero() {
-    CorpusTest::on(&["corpus/alba-01.flac"]).run(&pipeline(), &["--worker", "3/3"]).expect_code(2).expect_message("from 0 to 2");
+    CorpusTest::on(&["corpus/alba-01.flac"])
+        .run(&pipeline(), &["--worker", "3/3"])
+        .expect_code(2)
+        .expect_message("from 0 to 2");
 }

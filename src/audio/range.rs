@@ -146,7 +146,7 @@ impl JsonSchema for Range {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "a number, a range [low, high] or {one_of: [...]}",
+            "title": "a number, a range [low, high] or {one_of: [...]}",
             "anyOf": [
                 { "type": "number" },
                 { "type": "array", "items": { "type": "number" }, "minItems": 2, "maxItems": 2 },

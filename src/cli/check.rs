@@ -33,7 +33,8 @@ impl Check {
 fn overview(pipeline: &Pipeline) -> String {
     let mut text = format!("{}: this pipeline is valid\n\n", pipeline.name);
     let select = pipeline.select.as_ref().map_or("everything", |select| select.as_written());
-    let rate = pipeline.resample.as_ref().map_or("each file's own rate".to_owned(), |resample| resample.rate_hz.to_string());
+    let rate =
+        pipeline.resample.as_ref().map_or("each file's own rate".to_owned(), |resample| resample.rate_hz.to_string());
     for (stage, what) in [
         ("corpus", pipeline.corpus.name()),
         ("select", select),
@@ -46,7 +47,14 @@ fn overview(pipeline: &Pipeline) -> String {
     let _ = writeln!(text, "\n  {:<16} {:<16} {:<14} {:<6} unit", "column", "extractor", "shape", "dtype");
     for ((_, features), column) in pipeline.columns().zip(pipeline.feature_columns()) {
         let shape = column.bins.map_or("[samples]".to_owned(), |bins| format!("[frames, {bins}]"));
-        let _ = writeln!(text, "  {:<16} {:<16} {shape:<14} {:<6} {}", column.name, features.name(), column.dtype.name(), column.unit);
+        let _ = writeln!(
+            text,
+            "  {:<16} {:<16} {shape:<14} {:<6} {}",
+            column.name,
+            features.name(),
+            column.dtype.name(),
+            column.unit
+        );
     }
     text
 }

@@ -63,7 +63,12 @@ impl Failure {
             Self::Plan(_) | Self::Run(RunError::Stopped { .. }) => 3,
             Self::Run(RunError::TooManyRejects { .. }) => 4,
             Self::Run(RunError::Interrupted { .. }) => 130,
-            Self::Run(_) | Self::Dataset(_) | Self::Shard(_) | Self::Damaged { .. } | Self::NoRow { .. } | Self::Output(_) => 5,
+            Self::Run(_)
+            | Self::Dataset(_)
+            | Self::Shard(_)
+            | Self::Damaged { .. }
+            | Self::NoRow { .. }
+            | Self::Output(_) => 5,
         }
     }
 

@@ -57,7 +57,12 @@ fn overview(manifest: &Manifest, reader: &Reader<'_>, rows: usize) -> Result<Str
     let _ = writeln!(text, "  {:<20} {:<8} {:<10} unit", "column", "type", "shape");
     for column in &manifest.schema {
         let shape = column.shape.as_ref().map(|shape| format!("{shape:?}")).unwrap_or_default();
-        let line = format!("  {:<20} {:<8} {shape:<10} {}", column.name, column.dtype, column.unit.as_deref().unwrap_or_default());
+        let line = format!(
+            "  {:<20} {:<8} {shape:<10} {}",
+            column.name,
+            column.dtype,
+            column.unit.as_deref().unwrap_or_default()
+        );
         let _ = writeln!(text, "{}", line.trim_end());
     }
     let _ = writeln!(text, "\n  {:<20} {:>12} {:>10} {:>10}", "statistics", "frames", "mean", "deviation");
@@ -144,9 +149,17 @@ impl<'a> Reader<'a> {
             for column in &features {
                 let values = numbers(&batch, column, row);
                 let bins = column.bins.unwrap_or(1);
-                let (low, high) = values.iter().fold((f32::MAX, f32::MIN), |(low, high), value| (low.min(*value), high.max(*value)));
+                let (low, high) =
+                    values.iter().fold((f32::MAX, f32::MIN), |(low, high), value| (low.min(*value), high.max(*value)));
                 let shape = column.bins.map_or(String::new(), |bins| format!(" × {bins}"));
-                let _ = writeln!(text, "\n{}: {}{shape} {}, {low:.2} to {high:.2} {}", column.name, values.len() / bins, column.dtype.name(), column.unit);
+                let _ = writeln!(
+                    text,
+                    "\n{}: {}{shape} {}, {low:.2} to {high:.2} {}",
+                    column.name,
+                    values.len() / bins,
+                    column.dtype.name(),
+                    column.unit
+                );
                 text.push_str(&picture(&values, column.bins));
             }
             return Ok(text);

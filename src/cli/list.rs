@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::family::{Entry, Family};
 use crate::pipeline::Pipeline;
+use crate::run;
 
 use super::exit::Failure;
 use super::print;
@@ -16,14 +17,20 @@ use super::print;
 pub(super) struct List {
     /// A family, such as `corpus`, or a stage, such as `kaldi_fbank`; everything if none is named
     name: Option<String>,
-    /// Print the pages of `docs/`
+    /// Print the page of `docs/`
     #[arg(long)]
     markdown: bool,
+    /// List the reasons for which an utterance can be left out
+    #[arg(long, conflicts_with = "name")]
+    rejects: bool,
 }
 
 impl List {
     pub(super) fn execute(&self) -> Result<(), Failure> {
-        let families = &Pipeline::FAMILIES;
+        if self.rejects {
+            return print(&rejects());
+        }
+        let families: Vec<Family> = [Pipeline::STAGES].into_iter().chain(Pipeline::FAMILIES).collect();
         let Some(name) = &self.name else {
             return print(&families.iter().map(|family| self.family(family)).collect::<Vec<_>>().join("\n"));
         };
@@ -40,6 +47,20 @@ impl List {
     fn family(&self, family: &Family) -> String {
         if self.markdown { markdown(family) } else { overview(family) }
     }
+}
+
+/// The page of reject codes.
+fn rejects() -> String {
+    let mut text = "# Rejects\n\nWhy an utterance is left out of a dataset: the `stage` and `code` of a line in \
+        `rejects.jsonl`. Codes stay the same from version to version.\n\nThis page is made by `make docs` from the code.\n\n\
+        | stage | code | reason |\n| --- | --- | --- |\n"
+        .to_owned();
+    for (stage, codes) in run::reject_codes() {
+        for (code, reason) in codes {
+            let _ = writeln!(text, "| `{stage}` | `{code}` | {reason} |");
+        }
+    }
+    text
 }
 
 /// A family's members, a line each with its example.
@@ -69,7 +90,8 @@ fn page(entry: &Entry) -> String {
     let schema = entry.schema();
     let mut text = format!("## {}\n\n{}\n\n```yaml\n{}\n```\n", entry.name, entry.documentation(), entry.example);
     let properties = schema.get("properties").and_then(Value::as_object);
-    let required: Vec<&str> = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> =
+        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     if let Some(properties) = properties.filter(|properties| !properties.is_empty()) {
         text.push_str("\n| setting | takes | default | what it is |\n| --- | --- | --- | --- |\n");
         for (name, schema) in properties {
@@ -88,6 +110,9 @@ fn page(entry: &Entry) -> String {
 /// What a setting takes, in a few words.
 fn takes(schema: &Value) -> String {
     let alternatives = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array);
+    if let Some(forms) = schema.get("title").and_then(Value::as_str) {
+        return forms.to_owned();
+    }
     if let Some(alternatives) = alternatives {
         let forms: Vec<String> = alternatives.iter().filter(|form| form["type"] != "null").map(takes).collect();
         return forms.join(", ");
@@ -100,7 +125,9 @@ fn takes(schema: &Value) -> String {
     }
     let name = match schema.get("type") {
         Some(Value::String(name)) => name.as_str(),
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).find(|name| *name != "null").unwrap_or_default(),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).find(|name| *name != "null").unwrap_or_default()
+        }
         _ => "",
     };
     match name {

@@ -11,7 +11,8 @@ const SHADES: [char; 10] = [' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'];
 
 /// Colours from the smallest to the largest value: dark violet over red to pale yellow, evenly brighter, so that it can
 /// also be read without seeing colour.
-const COLOURS: [[u8; 3]; 6] = [[8, 5, 30], [72, 12, 104], [150, 38, 104], [220, 80, 60], [250, 165, 30], [252, 252, 190]];
+const COLOURS: [[u8; 3]; 6] =
+    [[8, 5, 30], [72, 12, 104], [150, 38, 104], [220, 80, 60], [250, 165, 30], [252, 252, 190]];
 
 /// A picture of `values`, row-major `[frames, bins]`: a map of a feature, or the envelope of a waveform without bins.
 pub(super) fn picture(values: &[f32], bins: Option<usize>) -> String {
@@ -50,8 +51,12 @@ fn map(values: &[f32], bins: usize, colours: bool) -> String {
     if colours {
         for pair in pixels.rchunks(2) {
             for column in 0..columns {
-                let [above, below] = [pair.last(), pair.first()].map(|row| row.map_or([0; 3], |row| colour(scale(row[column]))));
-                text.push_str(&format!("\x1b[38;2;{};{};{}m\x1b[48;2;{};{};{}m▀", above[0], above[1], above[2], below[0], below[1], below[2]));
+                let [above, below] =
+                    [pair.last(), pair.first()].map(|row| row.map_or([0; 3], |row| colour(scale(row[column]))));
+                text.push_str(&format!(
+                    "\x1b[38;2;{};{};{}m\x1b[48;2;{};{};{}m▀",
+                    above[0], above[1], above[2], below[0], below[1], below[2]
+                ));
             }
             text.push_str("\x1b[0m\n");
         }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing_subscriber::EnvFilter;
 
 use crate::manifest::Reject;
 use crate::run::Watch;
@@ -60,7 +61,11 @@ impl State {
 
     /// The part of the work that is done: by sound where its length is known, else by utterances.
     fn fraction(&self) -> f64 {
-        let (done, all) = if self.planned > 0.0 { (self.done, self.planned) } else { (self.entries_done as f64, self.entries as f64) };
+        let (done, all) = if self.planned > 0.0 {
+            (self.done, self.planned)
+        } else {
+            (self.entries_done as f64, self.entries as f64)
+        };
         if all > 0.0 { (done / all).min(1.0) } else { 1.0 }
     }
 
@@ -84,13 +89,15 @@ impl State {
 
 impl Reporter {
     pub(super) fn new(style: Style) -> Self {
+        // The decoders' own talk is left out, unless RUST_LOG asks for it.
+        let talk = if style == Style::Quiet { "wavemill=warn" } else { "wavemill=info" };
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(talk));
+        let log = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
         // A second subscriber in one process is refused, which only tests meet.
         let _ = match style {
-            Style::Json => tracing_subscriber::fmt().json().with_writer(io::stderr).try_init(),
+            Style::Json => log.json().try_init(),
             Style::Bar | Style::Lines | Style::Quiet => {
-                let level = if style == Style::Quiet { tracing::Level::WARN } else { tracing::Level::INFO };
-                let plain = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level);
-                plain.without_time().with_target(false).with_ansi(io::stderr().is_terminal()).try_init()
+                log.without_time().with_target(false).with_ansi(io::stderr().is_terminal()).try_init()
             }
         };
         let target = if style == Style::Bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -112,7 +119,10 @@ impl Reporter {
     pub(super) fn say(&self, what: &str) {
         match self.style {
             Style::Bar => {
-                self.bar.set_style(ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+                self.bar.set_style(
+                    ProgressStyle::with_template("{spinner} {msg}")
+                        .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+                );
                 self.bar.set_message(what.to_owned());
                 self.bar.enable_steady_tick(Duration::from_millis(100));
             }

@@ -102,7 +102,8 @@ pub(super) fn summary(manifest: &Manifest, out: &std::path::Path, heard: f64, se
     let rejects = match totals.rejects {
         0 => "none left out".to_owned(),
         rejects => {
-            let codes: Vec<String> = totals.rejects_by_code.iter().map(|(code, number)| format!("{number} {code}")).collect();
+            let codes: Vec<String> =
+                totals.rejects_by_code.iter().map(|(code, number)| format!("{number} {code}")).collect();
             format!("{} left out ({}): see rejects.jsonl", count(rejects), codes.join(", "))
         }
     };

@@ -38,14 +38,6 @@ fn has_extension(path: &std::path::Path, extensions: &[impl AsRef<str>]) -> bool
     extensions.iter().any(|known| known.as_ref().trim_start_matches('.').eq_ignore_ascii_case(extension))
 }
 
-/// The candidate that a misspelt `word` most likely means.
-fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Below 0.7 Jaro-Winkler suggests words that share little more than a letter.
-    let likeness = |candidate: &str| strsim::jaro_winkler(&word.to_lowercase(), &candidate.to_lowercase());
-    let rated = candidates.into_iter().map(|candidate| (likeness(candidate), candidate));
-    rated.filter(|(rate, _)| *rate >= 0.7).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,13 +60,5 @@ mod tests {
         for entry in Corpus::FAMILY.entries {
             assert!(folder.join(entry.name).with_extension("rs").is_file(), "no file for `{}`", entry.name);
         }
-    }
-
-    #[test]
-    fn the_nearest_word_is_found_and_an_unlike_one_is_not() {
-        let columns = ["id", "audio", "duration_s", "speaker"];
-        assert_eq!(nearest("duration", columns), Some("duration_s"));
-        assert_eq!(nearest("Speeker", columns), Some("speaker"));
-        assert_eq!(nearest("zzz", columns), None);
     }
 }

@@ -13,8 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::corpus_table::{ColumnKey, CorpusTable, Rows};
 use super::jsonl::json_lines::{JsonLines, put_json};
-use super::{CorpusError, Place, Position, ReadCorpus, nearest};
+use super::{CorpusError, Place, Position, ReadCorpus};
 use crate::family::Member;
+use crate::nearest::nearest;
 use crate::variables::{Template, Variables};
 
 /// A table in CSV, TSV, Parquet or JSON lines, with a mapping from its columns to the standard ones.

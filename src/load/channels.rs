@@ -109,7 +109,7 @@ impl JsonSchema for Channels {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": Self::FORMS,
+            "title": Self::FORMS,
             "anyOf": [
                 { "enum": Self::WORDS.map(|(word, _)| word) },
                 { "type": "integer", "minimum": 0, "maximum": u16::MAX }
@@ -216,11 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn each_form_picks_its_channels() {
-        let picks = |channels: Channels| channels.picks(2).collect::<Vec<_>>();
-        assert_eq!(picks(Channels::Mix), [Pick::Mix]);
-        assert_eq!(picks(Channels::First), [Pick::Channel(0)]);
-        assert_eq!(picks(Channels::Each), [Pick::Channel(0), Pick::Channel(1)]);
-        assert_eq!(picks(Channels::Index(5)), [Pick::Channel(5)]);
+    fn each_form_picks_its_channel_and_is_shown_as_written() {
+        let forms = [Channels::Mix, Channels::First, Channels::Each, Channels::Index(5)];
+        assert_eq!(forms.map(Channels::pick), [Pick::Mix, Pick::Channel(0), Pick::Channel(0), Pick::Channel(5)]);
+        assert_eq!(forms.map(|channels| channels.to_string()), ["mix", "first", "each", "5"]);
     }
 }

@@ -97,12 +97,6 @@ rejects! {
         /// The file or the stretch asked for holds not one sample.
         #[error("there is not one sample")]
         no_samples: NoSamples,
-        /// The decoder met a bug of its own on this file.
-        #[error("the decoder panicked: {message}")]
-        decoder_panicked: DecoderPanicked {
-            /// What it said.
-            message: String,
-        },
     }
 }
 

@@ -36,13 +36,14 @@ use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::audio::{Seconds, Waveform};
+use crate::family::Member;
 
 pub use channels::{Channels, Pick};
 pub use decoder::{Cut, Decoder, probe};
 pub use error::LoadError;
 pub use stream::Header;
 
-/// `load:` of the pipeline file: how sound is taken from files. `load: { channels: mix, on_error: reject }`
+/// How sound is taken from files, and what becomes of files that give none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Load {
@@ -58,6 +59,10 @@ pub struct Load {
     #[serde(deserialize_with = "time")]
     #[schemars(range(min = 0.0))]
     pub length_tolerance_s: f64,
+}
+
+impl Member for Load {
+    const EXAMPLE: &'static str = "load: { channels: mix, on_error: reject }";
 }
 
 /// What an utterance that cannot be loaded does to the run.

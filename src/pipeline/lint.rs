@@ -55,7 +55,9 @@ fn check_mapping(node: &Node, entries: &[(Key, Node)], schema: &Value, name: &st
         }
     }
     for required in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        if !entries.iter().any(|(key, _)| key.name == required) {
+        // An unknown key that is nearly this one was already told.
+        let meant = |key: &Key| key.name == required || nearest(&key.name, [required]).is_some();
+        if !entries.iter().any(|(key, _)| meant(key)) {
             let place = entries.first().map_or(&node.span, |(key, _)| &key.span);
             mistakes.push(Mistake::at(place.clone(), format!("{name} lacks the key `{required}`")));
         }
@@ -104,7 +106,9 @@ fn check_word(node: &Node, words: &[&str], name: &str, mistakes: &mut Vec<Mistak
         }
         _ => {
             let message = format!("{name} takes a word, found {}", describe(node));
-            mistakes.push(Mistake::at(node.span.clone(), message).help(format!("it takes: {}", listed(words.iter().copied()))));
+            mistakes.push(
+                Mistake::at(node.span.clone(), message).help(format!("it takes: {}", listed(words.iter().copied()))),
+            );
         }
     }
 }
@@ -127,7 +131,7 @@ fn check_alternatives(node: &Node, schema: &Value, alternatives: &[Value], name:
     match (forms.next(), forms.next()) {
         (Some((_, attempt)), None) => mistakes.extend(attempt),
         _ => {
-            let wanted = schema.get("description").and_then(Value::as_str).unwrap_or("another form");
+            let wanted = schema.get("title").and_then(Value::as_str).unwrap_or("another form");
             let message = format!("{name} takes {wanted}, found {}", describe(node));
             mistakes.push(Mistake::at(node.span.clone(), message));
         }
@@ -181,7 +185,8 @@ fn member(alternative: &Value) -> Option<(&str, &Value)> {
 
 /// The words that a schema of constants accepts; none for any other schema.
 fn words(schema: &Value) -> Vec<&str> {
-    let constants = schema.get("const").into_iter().chain(schema.get("enum").and_then(Value::as_array).into_iter().flatten());
+    let constants =
+        schema.get("const").into_iter().chain(schema.get("enum").and_then(Value::as_array).into_iter().flatten());
     constants.filter_map(Value::as_str).collect()
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::corpus::Corpus;
-use crate::family::Family;
+use crate::family::{Entry, Family};
 use crate::featurize::Features;
 use crate::load::Load;
 use crate::resample::Resample;
@@ -63,6 +63,13 @@ fn unnamed() -> String {
 impl Pipeline {
     /// Every family of members that a pipeline file may name.
     pub const FAMILIES: [Family; 3] = [Corpus::FAMILY, Features::FAMILY, Format::FAMILY];
+
+    /// The stages that are no families: every utterance passes them the one way that they are set.
+    pub const STAGES: Family = Family {
+        name: "stages",
+        summary: "Stages before the features: how sound is read",
+        entries: &[Entry::of::<Load>("load"), Entry::of::<Resample>("resample")],
+    };
 
     /// The file with all defaults filled in; `${…}` stay as written.
     #[must_use]

@@ -1,15 +1,16 @@
 //! From the text of a pipeline file to a [`Pipeline`], or to all that is wrong with it.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_path_to_error::Segment;
 use thiserror::Error;
 
+use super::Pipeline;
 use super::lint::lint;
 use super::mistake::{Mistake, Mistakes};
 use super::tree::{Kind, Node, Step, bytes};
-use super::Pipeline;
 use crate::variables::{Template, Variables};
 use crate::write::ROW_COLUMNS;
 
@@ -36,8 +37,8 @@ pub enum ReadError {
 ///
 /// The file cannot be read, or every mistake in it that could be found in one go.
 pub fn read(path: &Path, variables: &Variables) -> Result<Pipeline, ReadError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ReadError::Unreadable { path: path.to_owned(), source })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ReadError::Unreadable { path: path.to_owned(), source })?;
     parse(&text, variables).map_err(|mistakes| Mistakes::new(&path.display().to_string(), &text, mistakes).into())
 }
 
@@ -70,14 +71,27 @@ fn parse(text: &str, variables: &Variables) -> Result<Pipeline, Vec<Mistake>> {
 
 /// A text that is no YAML.
 fn syntax(text: &str, error: &serde_saphyr::Error) -> Mistake {
-    let span = error.location().map_or(0..0, bytes);
-    let message = error.without_snippet().to_string();
-    // The parser's message starts with the line and column, which the caret shows.
-    let reason = message.split_once(": ").map_or(message.as_str(), |(place, reason)| {
-        if place.starts_with("line ") || place.starts_with("error: line ") { reason } else { message.as_str() }
-    });
-    let at_end = span.start >= text.len();
-    Mistake::at(if at_end { text.trim_end().len()..text.trim_end().len() } else { span }, reason)
+    let error = error.without_snippet();
+    let place = error.location().map_or(0..0, |location| place_of(text, location));
+    if let serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } = error {
+        return Mistake::at(place, format!("the key `{key}` stands here twice"));
+    }
+    let message = error.to_string();
+    // The parser's message ends with the line and column, which the caret shows.
+    let reason = message.rfind(" at line ").map_or(message.as_str(), |end| &message[..end]);
+    Mistake::at(place, reason)
+}
+
+/// The bytes at a location of which the parser may know the line and column alone.
+fn place_of(text: &str, location: serde_saphyr::Location) -> Range<usize> {
+    if location.span().byte_len().is_some_and(|length| length > 0) {
+        return bytes(location);
+    }
+    let line_start = text.split_inclusive('\n').take((location.line() as usize).saturating_sub(1)).map(str::len).sum();
+    let column = (location.column() as usize).saturating_sub(1);
+    let start: usize = line_start + text[line_start..].chars().take(column).map(char::len_utf8).sum::<usize>();
+    let start = start.min(text.trim_end().len());
+    start..start
 }
 
 fn step(segment: &Segment) -> Option<Step> {
@@ -115,7 +129,10 @@ fn disagreements(pipeline: &Pipeline, tree: &Node) -> Vec<Mistake> {
         if let [_, second, ..] = rows.as_slice() {
             let second_place = tree.place(&[Step::Key("featurize".into()), Step::Key(column.clone()), Step::Index(1)]);
             let message = format!("`{}` is the second extractor of the column `{column}`", second.name());
-            mistakes.push(Mistake::at(second_place, message).help("a column has one extractor: give this one a column of its own"));
+            mistakes.push(
+                Mistake::at(second_place, message)
+                    .help("a column has one extractor: give this one a column of its own"),
+            );
         }
     }
     if let Some(resample) = &pipeline.resample {
@@ -140,7 +157,7 @@ fn disagreements(pipeline: &Pipeline, tree: &Node) -> Vec<Mistake> {
 }
 
 /// The place of a column's name.
-fn key_span(tree: &Node, column: &str) -> std::ops::Range<usize> {
+fn key_span(tree: &Node, column: &str) -> Range<usize> {
     match tree.get("featurize").map(|node| &node.kind) {
         Some(Kind::Map(entries)) => entries.iter().find(|(key, _)| key.name == column).map(|(key, _)| key.span.clone()),
         _ => None,

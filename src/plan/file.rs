@@ -121,12 +121,15 @@ impl Plan {
             for start in entries.clone().step_by(BATCH) {
                 let positions = start..(start + BATCH).min(entries.end);
                 let planned = || positions.clone().map(|position| self.entry(position));
-                writer.write(&RecordBatch::try_new(schema.clone(), vec![
-                    Arc::new(UInt32Array::from_iter_values(positions.clone().map(|_| shard as u32))),
-                    Arc::new(UInt64Array::from_iter_values(positions.clone().map(|position| position as u64))),
-                    Arc::new(StringArray::from_iter_values(planned().map(|entry| self.table.id(entry.utterance)))),
-                    Arc::new(UInt32Array::from_iter_values(planned().map(|entry| entry.copy))),
-                ])?)?;
+                writer.write(&RecordBatch::try_new(
+                    schema.clone(),
+                    vec![
+                        Arc::new(UInt32Array::from_iter_values(positions.clone().map(|_| shard as u32))),
+                        Arc::new(UInt64Array::from_iter_values(positions.clone().map(|position| position as u64))),
+                        Arc::new(StringArray::from_iter_values(planned().map(|entry| self.table.id(entry.utterance)))),
+                        Arc::new(UInt32Array::from_iter_values(planned().map(|entry| entry.copy))),
+                    ],
+                )?)?;
             }
         }
         writer.into_inner()?.commit()?;
@@ -147,7 +150,8 @@ impl PlanFile {
         };
         let builder = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(BATCH);
         let metadata = builder.metadata().file_metadata().key_value_metadata();
-        let head = metadata.into_iter().flatten().find(|entry| entry.key == HEAD_KEY).and_then(|entry| entry.value.as_ref());
+        let head =
+            metadata.into_iter().flatten().find(|entry| entry.key == HEAD_KEY).and_then(|entry| entry.value.as_ref());
         let head = serde_json::from_str(head.ok_or(PlanFileError::NoPlan)?)?;
         Ok(Some(Self { head, batches: builder.build()? }))
     }

@@ -38,7 +38,8 @@ fn measure(table: CorpusTable, channels: Channels) -> Result<CorpusTable, PlanEr
         .collect();
     let durations: Vec<Option<f64>> =
         (0..table.len()).map(|row| headers[row].as_ref().and_then(|header| rest(header, table.start_s(row)))).collect();
-    let counts: Vec<u16> = headers.iter().map(|header| header.as_ref().map_or(1, |header| header.num_channels.max(1))).collect();
+    let counts: Vec<u16> =
+        headers.iter().map(|header| header.as_ref().map_or(1, |header| header.num_channels.max(1))).collect();
     let table = table.with_durations(&durations);
     if !each {
         return Ok(table);

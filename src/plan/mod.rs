@@ -64,7 +64,10 @@ impl Plan {
         if table.is_empty() {
             return Err(PlanError::NothingSelected);
         }
-        let schema = RowSchema { extras: table.extras().map(|(name, kind)| (name.to_owned(), kind)).collect(), features: pipeline.feature_columns() };
+        let schema = RowSchema {
+            extras: table.extras().map(|(name, kind)| (name.to_owned(), kind)).collect(),
+            features: pipeline.feature_columns(),
+        };
         let sizes = (0..table.len()).map(|row| estimated_bytes(&pipeline, &schema, table.duration_s(row)));
         let (shards, estimated_bytes) = cut_shards(sizes, pipeline.write.member().shard_bytes());
         let hash = hash(&pipeline, &table, &shards);

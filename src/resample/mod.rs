@@ -11,15 +11,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::audio::Hertz;
+use crate::family::Member;
 
 pub use resampler::{ResampleError, Resampler};
 
-/// `resample:` of the pipeline file: every utterance is brought to one rate. `resample: { rate_hz: 16000 }`
+/// Every utterance is brought to one sample rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resample {
     /// The rate of all later stages, in hertz. Sound that has it already passes untouched.
     pub rate_hz: Hertz,
+}
+
+impl Member for Resample {
+    const EXAMPLE: &'static str = "resample: { rate_hz: 16000 }";
 }
 
 #[cfg(test)]

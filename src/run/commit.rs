@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use crate::durable;
 use crate::engines::ENGINES;
 use crate::manifest::{
-    DatasetFolder, FORMAT_VERSION, Manifest, ManifestError, Moments, Reject, ShardRecord, Statistics, Totals, read_json,
-    write_json,
+    DatasetFolder, FORMAT_VERSION, Manifest, ManifestError, Moments, Reject, ShardRecord, Statistics, Totals,
+    read_json, write_json,
 };
 use crate::pipeline::Pipeline;
 use crate::plan::{PlanFile, PlanHead};
@@ -123,10 +123,16 @@ pub fn commit(folder: &DatasetFolder) -> Result<Manifest, RunError> {
 }
 
 /// The record of `shard`, if it was committed under this plan and its data is there.
-pub(super) fn committed(folder: &DatasetFolder, plan_hash: &str, shard: usize) -> Result<Option<ShardRecord>, RunError> {
+pub(super) fn committed(
+    folder: &DatasetFolder,
+    plan_hash: &str,
+    shard: usize,
+) -> Result<Option<ShardRecord>, RunError> {
     let record: ShardRecord = match read_json(&folder.record(shard)) {
         Ok(record) => record,
-        Err(ManifestError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(ManifestError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
         Err(error) => return Err(error.into()),
     };
     let data = std::fs::metadata(folder.path().join(&record.entry.path));

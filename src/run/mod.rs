@@ -19,6 +19,7 @@ use crate::plan::{Plan, PlanFile, differences};
 
 pub use commit::{Progress, commit, progress};
 pub use error::RunError;
+pub use row::reject_codes;
 pub use share::{Share, ShareError};
 pub use trial::{Trial, try_out};
 
@@ -125,7 +126,10 @@ fn settle(plan: &Plan, folder: &DatasetFolder, existing: Existing) -> Result<(),
         (Ok(None), _) if !folder.manifest().exists() => {}
         (_, Existing::Overwrite) => remove_dataset(folder)?,
         (Ok(Some(head)), Existing::Keep) => {
-            return Err(RunError::OtherPlan { folder: folder.path().to_owned(), differences: differences(&head, &plan.head()) });
+            return Err(RunError::OtherPlan {
+                folder: folder.path().to_owned(),
+                differences: differences(&head, &plan.head()),
+            });
         }
         (Ok(None), Existing::Keep) => return Err(RunError::NoPlan { folder: folder.path().to_owned() }),
         (Err(source), Existing::Keep) => return Err(RunError::PlanFile { path, source }),

@@ -106,7 +106,8 @@ pub(crate) fn in_order<S, T: Send + Weigh, E>(
         Ok(End::Done)
     };
 
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("worker-{index}")).build();
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("worker-{index}")).build();
     let Ok(pool) = pool else { unreachable!("the system gives no thread") };
     pool.in_place_scope(|scope| {
         for _ in 0..threads {
@@ -150,10 +151,17 @@ mod tests {
 
     fn taken(threads: usize, jobs: usize) -> Vec<usize> {
         let mut taken = Vec::new();
-        let end = in_order(threads, jobs, &AtomicBool::new(false), || (), |(), job| job * job, |_, result| {
-            taken.push(result);
-            Ok::<_, ()>(())
-        });
+        let end = in_order(
+            threads,
+            jobs,
+            &AtomicBool::new(false),
+            || (),
+            |(), job| job * job,
+            |_, result| {
+                taken.push(result);
+                Ok::<_, ()>(())
+            },
+        );
         assert_eq!(end, Ok(End::Done));
         taken
     }
@@ -168,17 +176,31 @@ mod tests {
 
     #[test]
     fn a_failing_taker_ends_the_line() {
-        let end = in_order(2, 1000, &AtomicBool::new(false), || (), |(), job| job, |job, _| if job == 5 { Err(job) } else { Ok(()) });
+        let end = in_order(
+            2,
+            1000,
+            &AtomicBool::new(false),
+            || (),
+            |(), job| job,
+            |job, _| if job == 5 { Err(job) } else { Ok(()) },
+        );
         assert_eq!(end, Err(5));
     }
 
     #[test]
     fn a_stopped_line_says_so() {
         let stop = AtomicBool::new(false);
-        let end = in_order(2, 1000, &stop, || (), |(), job| job, |job, _| {
-            stop.store(job == 5 || stop.load(Ordering::Relaxed), Ordering::Relaxed);
-            Ok::<_, ()>(())
-        });
+        let end = in_order(
+            2,
+            1000,
+            &stop,
+            || (),
+            |(), job| job,
+            |job, _| {
+                stop.store(job == 5 || stop.load(Ordering::Relaxed), Ordering::Relaxed);
+                Ok::<_, ()>(())
+            },
+        );
         assert_eq!(end, Ok(End::Stopped));
     }
 }

@@ -5,13 +5,16 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use thiserror::Error;
+
 use crate::audio::{Hertz, Seconds};
 use crate::error::chain;
 use crate::featurize::{Extract, ExtractError, Features};
 use crate::load::{Cut, Decoder, LoadError, Pick};
 use crate::manifest::{Moments, Reject};
 use crate::plan::{Entry, Plan};
-use crate::resample::Resampler;
+use crate::rejects::rejects;
+use crate::resample::{ResampleError, Resampler};
 use crate::seed::Draws;
 use crate::write::{Cell, encode};
 
@@ -58,12 +61,22 @@ pub(super) struct Worker<'p> {
     resamplers: HashMap<Hertz, Resampler>,
     extractors: HashMap<Hertz, Vec<Box<dyn Extract>>>,
     features: Vec<Vec<f32>>,
+    /// What the thread is at, should it panic.
+    stage: &'static str,
 }
 
 impl<'p> Worker<'p> {
     pub(super) fn new(plan: &'p Plan) -> Self {
         let features = vec![Vec::new(); plan.schema.features.len()];
-        Self { plan, block: Vec::new(), resampled: Vec::new(), resamplers: HashMap::new(), extractors: HashMap::new(), features }
+        Self {
+            plan,
+            block: Vec::new(),
+            resampled: Vec::new(),
+            resamplers: HashMap::new(),
+            extractors: HashMap::new(),
+            features,
+            stage: "load",
+        }
     }
 
     /// Makes the row of `entry`. A decoder or extractor that panics costs this utterance and no other.
@@ -73,35 +86,43 @@ impl<'p> Worker<'p> {
             Ok(Ok(row)) => return Ok(row),
             Ok(Err(failure)) => failure,
             Err(panic) => {
+                let stage = self.stage;
                 *self = Self::new(self.plan); // what the panic left half done is not used again
-                let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-                Failure::new("load", "panicked", format!("a bug: {}", said.unwrap_or("the code panicked")))
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word");
+                Failure::Panic { stage, error: Panic::Panicked { text: text.to_owned() } }
             }
         };
-        Err(match failure {
-            Failure::World(source) => Fault::World { path: self.plan.table.audio_path(entry.utterance), source },
-            Failure::Utterance { stage, code, message } => Fault::Utterance(Reject {
-                id: self.plan.table.id(entry.utterance).to_owned(),
-                copy: entry.copy,
-                audio: self.plan.table.audio(entry.utterance).to_owned(),
-                stage,
-                code,
-                message,
-            }),
-        })
+        let table = &self.plan.table;
+        let (stage, code, message) = match failure {
+            Failure::World(source) => {
+                return Err(Fault::World { path: table.audio_path(entry.utterance), source });
+            }
+            Failure::Load(error) => ("load".to_owned(), error.code(), chain(&error)),
+            Failure::Resample(error) => ("resample".to_owned(), error.code(), chain(&error)),
+            Failure::Extract { column, error } => (format!("featurize.{column}"), error.code(), chain(&error)),
+            Failure::Panic { stage, error } => (stage.to_owned(), error.code(), error.to_string()),
+        };
+        Err(Fault::Utterance(Reject {
+            id: table.id(entry.utterance).to_owned(),
+            copy: entry.copy,
+            audio: table.audio(entry.utterance).to_owned(),
+            stage,
+            code: code.to_owned(),
+            message,
+        }))
     }
 
     fn try_make(&mut self, entry: Entry) -> Result<MadeRow, Failure> {
         let Plan { pipeline, table, schema, .. } = self.plan;
         let row = entry.utterance;
+        self.stage = "load";
         let mut decoder = self.open(row)?;
         let native = decoder.sample_rate();
         let rate = pipeline.resample.as_ref().map_or(native, |resample| resample.rate_hz);
         let resampler = match self.resamplers.entry(native) {
             hash_map::Entry::Occupied(kept) => kept.into_mut(),
-            hash_map::Entry::Vacant(free) => free.insert(
-                Resampler::new(native, rate).map_err(|error| Failure::new("resample", error.code(), error.to_string()))?,
-            ),
+            hash_map::Entry::Vacant(free) => free.insert(Resampler::new(native, rate).map_err(Failure::Resample)?),
         };
         resampler.reset();
         let extractors = match self.extractors.entry(rate) {
@@ -116,7 +137,9 @@ impl<'p> Worker<'p> {
 
         let mut num_samples = 0;
         loop {
+            self.stage = "load";
             let more = decoder.read(&mut self.block)?;
+            self.stage = "featurize";
             self.resampled.clear();
             if more {
                 resampler.push(&self.block, &mut self.resampled);
@@ -140,7 +163,7 @@ impl<'p> Worker<'p> {
                 let frames = features.len() / bins;
                 u32::try_from(frames).map_err(|_| ExtractError::TooLong { frames })
             });
-            let frames = frames.map_err(|error| Failure::extract(&column.name, &error))?;
+            let frames = frames.map_err(|error| Failure::Extract { column: column.name.clone(), error })?;
             let mut bytes = Vec::new();
             encode(features, column.dtype, &mut bytes);
             cells.push(Cell { frames, bytes });
@@ -169,25 +192,18 @@ impl<'p> Worker<'p> {
 fn prepare(plan: &Plan, rate: Hertz) -> Result<Vec<Box<dyn Extract>>, Failure> {
     let prepare = |(column, features): (&str, &Features)| {
         let made = features.member().prepare(rate, &format!("featurize.{column}.0"));
-        made.map_err(|setting| Failure::extract(column, &ExtractError::Setting { setting }))
+        made.map_err(|setting| Failure::Extract { column: column.to_owned(), error: ExtractError::Setting { setting } })
     };
     plan.pipeline.columns().map(prepare).collect()
 }
 
 /// A fault before it knows its utterance.
 enum Failure {
-    Utterance { stage: String, code: String, message: String },
     World(io::Error),
-}
-
-impl Failure {
-    fn new(stage: &str, code: &str, message: String) -> Self {
-        Self::Utterance { stage: stage.to_owned(), code: code.to_owned(), message }
-    }
-
-    fn extract(column: &str, error: &ExtractError) -> Self {
-        Self::new(&format!("featurize.{column}"), error.code(), error.to_string())
-    }
+    Load(LoadError),
+    Resample(ResampleError),
+    Extract { column: String, error: ExtractError },
+    Panic { stage: &'static str, error: Panic },
 }
 
 impl From<LoadError> for Failure {
@@ -195,7 +211,30 @@ impl From<LoadError> for Failure {
         let world = error.is_world();
         match error {
             LoadError::Unreadable { source } if world => Self::World(source),
-            error => Self::new("load", error.code(), chain(&error)),
+            error => Self::Load(error),
         }
     }
+}
+
+rejects! {
+    /// A bug that one utterance brought to light.
+    #[derive(Debug, Error)]
+    enum Panic {
+        /// A decoder or wavemill itself has a bug that this utterance brought to light.
+        #[error("a bug, please report it: {text}")]
+        panicked: Panicked {
+            /// What the panic said.
+            text: String,
+        },
+    }
+}
+
+/// Every reason for which an utterance can be left out: the stage, and its codes with what they mean.
+pub fn reject_codes() -> [(&'static str, &'static [(&'static str, &'static str)]); 4] {
+    [
+        ("load", LoadError::CODES),
+        ("resample", ResampleError::CODES),
+        ("featurize.COLUMN", ExtractError::CODES),
+        ("load or featurize", Panic::CODES),
+    ]
 }

@@ -33,7 +33,9 @@ impl<'p> ShardInWork<'p> {
             shard,
             entry: ShardEntry { path, rows: 0, bytes: 0, checksum: String::new(), audio_s: 0.0 },
             frames: columns().map(|column| (column.name.clone(), Vec::new())).collect(),
-            moments: columns().map(|column| (column.name.clone(), Moments::empty(column.bins.unwrap_or(1)))).collect::<IndexMap<_, _>>(),
+            moments: columns()
+                .map(|column| (column.name.clone(), Moments::empty(column.bins.unwrap_or(1))))
+                .collect::<IndexMap<_, _>>(),
             rejects: Vec::new(),
         };
         Ok(Self { plan, folder, entries: plan.shards[shard].clone(), writer, record })

@@ -13,18 +13,8 @@ use crate::manifest::{ColumnSchema, Dtype};
 use super::ShardFile;
 
 /// The columns that every row starts with; the corpus's further columns and the features follow.
-pub const ROW_COLUMNS: [&str; 10] = [
-    "key",
-    "id",
-    "copy",
-    "text",
-    "speaker",
-    "language",
-    "num_samples",
-    "sample_rate",
-    "duration_s",
-    "augmentation",
-];
+pub const ROW_COLUMNS: [&str; 10] =
+    ["key", "id", "copy", "text", "speaker", "language", "num_samples", "sample_rate", "duration_s", "augmentation"];
 
 /// One feature column, its type decided.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,10 +14,19 @@ pub fn encode(values: &[f32], dtype: Dtype, bytes: &mut Vec<u8>) {
     match dtype {
         Dtype::F32 if cfg!(target_endian = "little") => bytes.extend_from_slice(bytemuck::cast_slice(values)),
         Dtype::F32 => bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())),
-        Dtype::F16 => in_blocks(values, bytes, |block, halves: &mut [f16]| halves.convert_from_f32_slice(block), f16::to_le_bytes),
-        Dtype::Bf16 => in_blocks(values, bytes, |block, halves: &mut [bf16]| halves.convert_from_f32_slice(block), bf16::to_le_bytes),
+        Dtype::F16 => {
+            in_blocks(values, bytes, |block, halves: &mut [f16]| halves.convert_from_f32_slice(block), f16::to_le_bytes)
+        }
+        Dtype::Bf16 => in_blocks(
+            values,
+            bytes,
+            |block, halves: &mut [bf16]| halves.convert_from_f32_slice(block),
+            bf16::to_le_bytes,
+        ),
         // A float that does not fit an integer is cut to the nearest one that does: this clips.
-        Dtype::I16 => bytes.extend(values.iter().flat_map(|value| ((value * I16_SCALE).round_ties_even() as i16).to_le_bytes())),
+        Dtype::I16 => {
+            bytes.extend(values.iter().flat_map(|value| ((value * I16_SCALE).round_ties_even() as i16).to_le_bytes()))
+        }
     }
 }
 
@@ -42,7 +51,9 @@ fn in_blocks<T: Copy + Default>(
 pub fn decode(bytes: &[u8], dtype: Dtype) -> Vec<f32> {
     let pairs = || bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
     match dtype {
-        Dtype::F32 => bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect(),
+        Dtype::F32 => {
+            bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
+        }
         Dtype::F16 => pairs().map(|pair| f16::from_le_bytes(pair).to_f32()).collect(),
         Dtype::Bf16 => pairs().map(|pair| bf16::from_le_bytes(pair).to_f32()).collect(),
         Dtype::I16 => pairs().map(|pair| f32::from(i16::from_le_bytes(pair)) / I16_SCALE).collect(),

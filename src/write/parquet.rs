@@ -23,10 +23,10 @@ use parquet::schema::types::ColumnPath;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ShardFile;
 use super::contract::{
     Batches, FeatureColumn, FormatError, ROW_COLUMNS, Row, RowSchema, WriteError, WriteRows, WriteShards,
 };
-use super::ShardFile;
 use super::numbers::decode;
 use crate::corpus::{Kind, Value};
 use crate::family::Member;
@@ -77,7 +77,13 @@ pub enum Compression {
 
 impl Default for Parquet {
     fn default() -> Self {
-        Self { shard_mib: 128, row_group_mib: 8, dtype: Dtype::F32, layout: Layout::Binary, compression: Compression::None }
+        Self {
+            shard_mib: 128,
+            row_group_mib: 8,
+            dtype: Dtype::F32,
+            layout: Layout::Binary,
+            compression: Compression::None,
+        }
     }
 }
 
@@ -326,11 +332,12 @@ impl Cells {
         let cells: ArrayRef = match self.layout {
             Layout::Binary => Arc::new(cells),
             Layout::List => {
-                let offsets: Vec<i64> =
-                    std::iter::once(0).chain(frames.values().iter().scan(0, |end, frames| {
+                let offsets: Vec<i64> = std::iter::once(0)
+                    .chain(frames.values().iter().scan(0, |end, frames| {
                         *end += i64::from(*frames);
                         Some(*end)
-                    })).collect();
+                    }))
+                    .collect();
                 let numbers: ArrayRef = match self.column.dtype {
                     Dtype::I16 => Arc::new(Int16Array::from_iter_values(
                         cells.value_data().chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])),

@@ -5,7 +5,7 @@ use polars::sql::sql_expr;
 use thiserror::Error;
 
 use super::CorpusTable;
-use crate::corpus::nearest;
+use crate::nearest::nearest;
 
 /// Why a condition selects nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
