@@ -41,7 +41,7 @@ bench: setup ## Measure the hot functions
 	cargo bench
 
 golden: ## Remake the reference outputs of the peers (downloads several GB of wheels)
-	fixtures/golden/make.sh "$(VENVS)/golden"
+	python3 fixtures/golden/make.py
 
 docs: setup ## Remake the pages of docs/ that come from the code
 	cargo build --quiet

@@ -1,7 +1,6 @@
 //! `wavemill plan`.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -39,7 +38,7 @@ impl Plan {
         let existing = if self.overwrite { Existing::Overwrite } else { Existing::Keep };
         run::place_plan(&plan, &folder, existing)?;
         let cores = all_cores();
-        let trial = run::try_out(&plan, cores, TRIAL, &AtomicBool::new(false));
+        let trial = run::try_out(&plan, cores, TRIAL)?;
         let estimate = match trial.times_real_time() {
             Some(speed) => format!(
                 "{} on {} ({}× real time, measured on {} spread over the corpus)",

@@ -108,6 +108,9 @@ pub enum RunError {
         #[source]
         source: WriteError,
     },
+    /// The system gives no threads.
+    #[error("the threads cannot be started")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// A record of the dataset cannot be used.
     #[error(transparent)]
     Record(#[from] ManifestError),

@@ -13,6 +13,8 @@ use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
 use crate::load::OnError;
 use crate::manifest::{DatasetFolder, Reject};
 use crate::plan::{Plan, PlanFile, differences};
@@ -89,21 +91,42 @@ pub fn run(
     fs::create_dir_all(folder.path()).map_err(|source| RunError::file(folder.path(), source))?;
     let _lock = Lock::take(folder, options.share)?;
     settle(plan, folder, options.existing)?;
-    let share = options.share.unwrap_or(Share::WHOLE);
-    let mine = (0..plan.shards.len()).filter(|shard| share.holds(*shard)).collect::<Vec<_>>();
-    let mut missing = Vec::new();
-    let mut rejects = 0;
-    for shard in &mine {
-        match committed(folder, &plan.hash, *shard)? {
-            Some(record) => rejects += record.rejects.len(),
-            None => missing.push(*shard),
-        }
-    }
-    make_shards(plan, folder, options.threads, &mine, &missing, rejects, watch, stop)?;
+    let work = Work::find(plan, folder, options.share.unwrap_or(Share::WHOLE))?;
+    make_shards(plan, folder, &pool(options.threads)?, work, watch, stop)?;
     if options.share.is_none() {
         commit(folder)?;
     }
     Ok(())
+}
+
+/// The threads that make rows.
+pub(crate) fn pool(threads: usize) -> Result<ThreadPool, RunError> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("worker-{index}"));
+    Ok(pool.build()?)
+}
+
+/// What a run has to do.
+struct Work {
+    /// The shards that are this run's.
+    mine: Vec<usize>,
+    /// Those of them that are not committed.
+    missing: Vec<usize>,
+    /// Rejects in those that are.
+    rejects: usize,
+}
+
+impl Work {
+    fn find(plan: &Plan, folder: &DatasetFolder, share: Share) -> Result<Self, RunError> {
+        let mine: Vec<usize> = (0..plan.shards.len()).filter(|shard| share.holds(*shard)).collect();
+        let (mut missing, mut rejects) = (Vec::new(), 0);
+        for shard in &mine {
+            match committed(folder, &plan.hash, *shard)? {
+                Some(record) => rejects += record.rejects.len(),
+                None => missing.push(*shard),
+            }
+        }
+        Ok(Self { mine, missing, rejects })
+    }
 }
 
 /// Writes the plan of a run into its folder, for workers to follow; no sound is read.
@@ -153,15 +176,12 @@ fn remove_dataset(folder: &DatasetFolder) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Makes the shards `missing` among `mine`, one after the other in order, their rows on all threads.
-#[expect(clippy::too_many_arguments, reason = "called once, with what the run has gathered")]
+/// Makes the missing shards, one after the other in order, their rows on all threads.
 fn make_shards(
     plan: &Plan,
     folder: &DatasetFolder,
-    threads: usize,
-    mine: &[usize],
-    missing: &[usize],
-    mut rejects: usize,
+    pool: &ThreadPool,
+    Work { mine, missing, mut rejects }: Work,
     watch: &dyn Watch,
     stop: &AtomicBool,
 ) -> Result<(), RunError> {
@@ -182,7 +202,7 @@ fn make_shards(
     let mut left = missing.iter().copied();
     let mut current: Option<ShardInWork<'_>> = None;
     let end = in_order(
-        threads,
+        pool,
         positions.len(),
         stop,
         || Worker::new(plan),

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rayon::ThreadPool;
+
 /// What results may weigh while they wait for their turn, beyond one for each thread.
 const WAITING_BYTES: usize = 64 << 20;
 
@@ -44,17 +46,17 @@ struct Line<T> {
     closed: bool,
 }
 
-/// Does `work` for the jobs `0..jobs` on `threads` threads, each with a state of its own, and gives the results to `take`
-/// in order on the calling thread, until all are taken, `take` fails, or `stop` is set.
+/// Does `work` for the jobs `0..jobs` on the threads of `pool`, each with a state of its own, and gives the results to
+/// `take` in order on the calling thread, until all are taken, `take` fails, or `stop` is set.
 pub(crate) fn in_order<S, T: Send + Weigh, E>(
-    threads: usize,
+    pool: &ThreadPool,
     jobs: usize,
     stop: &AtomicBool,
     state: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize) -> T + Sync,
     mut take: impl FnMut(usize, T) -> Result<(), E>,
 ) -> Result<End, E> {
-    let threads = threads.max(1).min(jobs.max(1));
+    let threads = pool.current_num_threads();
     let line = Mutex::new(Line {
         next: 0,
         taken: 0,
@@ -106,9 +108,6 @@ pub(crate) fn in_order<S, T: Send + Weigh, E>(
         Ok(End::Done)
     };
 
-    let pool =
-        rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("worker-{index}")).build();
-    let Ok(pool) = pool else { unreachable!("the system gives no thread") };
     pool.in_place_scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|_| worker());
@@ -149,10 +148,14 @@ mod tests {
         }
     }
 
+    fn pool(threads: usize) -> ThreadPool {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+    }
+
     fn taken(threads: usize, jobs: usize) -> Vec<usize> {
         let mut taken = Vec::new();
         let end = in_order(
-            threads,
+            &pool(threads),
             jobs,
             &AtomicBool::new(false),
             || (),
@@ -177,7 +180,7 @@ mod tests {
     #[test]
     fn a_failing_taker_ends_the_line() {
         let end = in_order(
-            2,
+            &pool(2),
             1000,
             &AtomicBool::new(false),
             || (),
@@ -191,7 +194,7 @@ mod tests {
     fn a_stopped_line_says_so() {
         let stop = AtomicBool::new(false);
         let end = in_order(
-            2,
+            &pool(2),
             1000,
             &stop,
             || (),

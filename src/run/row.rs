@@ -53,6 +53,9 @@ impl Weigh for Result<MadeRow, Fault> {
     }
 }
 
+/// Sample rates for which a thread keeps its filters. Corpora have a few; a folder of thousands must not fill the memory.
+const RATES: usize = 16;
+
 /// What one thread keeps from utterance to utterance: decoders' blocks, filters and FFT plans.
 pub(super) struct Worker<'p> {
     plan: &'p Plan,
@@ -119,6 +122,10 @@ impl<'p> Worker<'p> {
         self.stage = "load";
         let mut decoder = self.open(row)?;
         let native = decoder.sample_rate();
+        if self.resamplers.len() > RATES {
+            self.resamplers.clear();
+            self.extractors.clear();
+        }
         let rate = pipeline.resample.as_ref().map_or(native, |resample| resample.rate_hz);
         let resampler = match self.resamplers.entry(native) {
             hash_map::Entry::Occupied(kept) => kept.into_mut(),

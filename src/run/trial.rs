@@ -7,6 +7,7 @@ use crate::plan::Plan;
 
 use super::order::in_order;
 use super::row::Worker;
+use super::{RunError, pool};
 
 /// What a trial came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,17 +29,22 @@ impl Trial {
 }
 
 /// Makes utterances spread over `plan` on `threads` threads, for `time` at most. Nothing is written.
-pub fn try_out(plan: &Plan, threads: usize, time: Duration, stop: &AtomicBool) -> Trial {
+///
+/// # Errors
+///
+/// The system gives no threads.
+pub fn try_out(plan: &Plan, threads: usize, time: Duration) -> Result<Trial, RunError> {
     /// More would not be more certain.
     const UTTERANCES: usize = 256;
     let entries = plan.num_entries();
     let tried = entries.min(UTTERANCES);
     let mut trial = Trial { utterances: 0, sound_s: 0.0, took_s: 0.0 };
+    let (pool, stop) = (pool(threads)?, AtomicBool::new(false));
     let started = Instant::now();
-    let ended: Result<_, std::convert::Infallible> = in_order(
-        threads,
+    in_order(
+        &pool,
         tried,
-        stop,
+        &stop,
         || Worker::new(plan),
         |worker, job| worker.make(plan.entry(job * entries / tried)),
         |_, outcome| {
@@ -49,10 +55,9 @@ pub fn try_out(plan: &Plan, threads: usize, time: Duration, stop: &AtomicBool) -
             if started.elapsed() >= time {
                 stop.store(true, Ordering::Relaxed);
             }
-            Ok(())
+            Ok::<(), RunError>(())
         },
-    );
-    let Ok(_) = ended;
+    )?;
     trial.took_s = started.elapsed().as_secs_f64();
-    trial
+    Ok(trial)
 }
