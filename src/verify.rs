@@ -240,7 +240,7 @@ impl Check<'_> {
                 match found {
                     Err(error) => self.note(place, format!("a line is damaged: {error}")),
                     Ok(found) if found != expected => {
-                        self.note(place, "the rejects are not those of the shards' records")
+                        self.note(place, "the rejects are not those of the shards' records");
                     }
                     Ok(_) => {}
                 }

@@ -59,7 +59,7 @@ fn every_bad_file_is_listed_here() {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     let listed: Vec<&str> = VERDICTS.iter().map(|(name, _)| *name).collect();
     assert!(files.len() > 10);
-    for file in files.iter().filter(|file| !file.ends_with(".py")) {
+    for file in files.iter().filter(|file| *file != "make.py") {
         assert!(listed.contains(&file.as_str()), "{file} has no verdict");
     }
 }

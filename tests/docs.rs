@@ -50,9 +50,9 @@ fn every_example_of_every_family_is_a_valid_pipeline() {
             fs::write(file.path(), &pipeline).unwrap();
             let variables = ["CORPUS", "COMMON_VOICE", "LIBRISPEECH", "MANIFEST"].map(|name| format!("{name}=x"));
             let mut command = wavemill(&["check", file.path().to_str().unwrap()]);
-            variables.iter().for_each(|variable| {
+            for variable in &variables {
                 command.args(["--var", variable]);
-            });
+            }
             let output = command.output().unwrap();
             assert!(
                 output.status.success(),

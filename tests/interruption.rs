@@ -140,9 +140,12 @@ fn a_damaged_dataset_is_found_out() {
             None => fs::remove_file(file).unwrap(),
         }
         let found = verify();
-        let text = String::from_utf8_lossy(&found.stdout).into_owned();
-        assert_eq!(found.status.code(), Some(5), "{text}");
-        assert!(text.contains(complaint) && text.contains(file.to_str().unwrap()), "`{complaint}` is not in:\n{text}");
+        let findings = String::from_utf8_lossy(&found.stdout).into_owned();
+        assert_eq!(found.status.code(), Some(5), "{findings}");
+        assert!(
+            findings.contains(complaint) && findings.contains(file.to_str().unwrap()),
+            "`{complaint}` is not in:\n{findings}"
+        );
         fs::write(file, before).unwrap();
     }
     assert_eq!(verify().status.code(), Some(0));

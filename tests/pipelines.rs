@@ -91,16 +91,16 @@ fn inspect_shows_the_dataset_and_one_row_of_it() {
             String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
         )
     };
-    let (code, text) = inspect(&[]);
+    let (code, shown) = inspect(&[]);
     assert!(
-        code == Some(0) && text.contains("12 rows") && text.contains("[-1, 80]") && text.contains("alba-01"),
-        "{text}"
+        code == Some(0) && shown.contains("12 rows") && shown.contains("[-1, 80]") && shown.contains("alba-01"),
+        "{shown}"
     );
-    let (code, text) = inspect(&["alba-01"]);
+    let (code, shown) = inspect(&["alba-01"]);
     assert!(
-        code == Some(0) && text.contains("The kettle sings") && text.contains("× 80 f32") && text.contains('@'),
-        "{text}"
+        code == Some(0) && shown.contains("The kettle sings") && shown.contains("× 80 f32") && shown.contains('@'),
+        "{shown}"
     );
-    let (code, text) = inspect(&["alba01"]);
-    assert!(code == Some(5) && text.contains("did you mean `alba-01`?"), "{text}");
+    let (code, shown) = inspect(&["alba01"]);
+    assert!(code == Some(5) && shown.contains("did you mean `alba-01`?"), "{shown}");
 }

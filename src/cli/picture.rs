@@ -1,5 +1,6 @@
 //! A feature drawn in the terminal: frames from left to right, low bins at the bottom.
 
+use std::fmt::Write;
 use std::io::{self, IsTerminal};
 
 /// Characters across and down.
@@ -53,10 +54,8 @@ fn map(values: &[f32], bins: usize, colours: bool) -> String {
             for column in 0..columns {
                 let [above, below] =
                     [pair.last(), pair.first()].map(|row| row.map_or([0; 3], |row| colour(scale(row[column]))));
-                text.push_str(&format!(
-                    "\x1b[38;2;{};{};{}m\x1b[48;2;{};{};{}m▀",
-                    above[0], above[1], above[2], below[0], below[1], below[2]
-                ));
+                let ([r, g, b], [below_r, below_g, below_b]) = (above, below);
+                let _ = write!(text, "\x1b[38;2;{r};{g};{b}m\x1b[48;2;{below_r};{below_g};{below_b}m▀");
             }
             text.push_str("\x1b[0m\n");
         }

@@ -111,10 +111,7 @@ impl Reading {
         let mut rows = Rows::new(root, root);
         let (split, chapter) = (rows.column("split")?, rows.column("chapter")?);
         let speakers = root.join("SPEAKERS.TXT");
-        let gender = match speakers.is_file() {
-            true => Some((rows.column("gender")?, genders(&speakers)?)),
-            false => None,
-        };
+        let gender = if speakers.is_file() { Some((rows.column("gender")?, genders(&speakers)?)) } else { None };
         Ok(Self { root: root.to_owned(), rows, chapter, split, gender })
     }
 

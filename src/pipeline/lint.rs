@@ -69,7 +69,9 @@ fn check_mapping(node: &Node, entries: &[(Key, Node)], schema: &Value, name: &st
 
 fn check_list(node: &Node, items: &[Node], schema: &Value, name: &str, mistakes: &mut Vec<Mistake>) {
     if let Some(schema) = schema.get("items") {
-        items.iter().for_each(|item| check(item, schema, name, mistakes));
+        for item in items {
+            check(item, schema, name, mistakes);
+        }
     }
     let bound = |key: &str| schema.get(key).and_then(Value::as_u64);
     let (least, most) = (bound("minItems").unwrap_or(0), bound("maxItems").unwrap_or(u64::MAX));
@@ -128,13 +130,12 @@ fn check_alternatives(node: &Node, schema: &Value, alternatives: &[Value], name:
     }
     // `null` beside one other form is an optional value: its mistakes are those of the other form.
     let mut forms = alternatives.iter().zip(attempts).filter(|(alternative, _)| alternative["type"] != "null");
-    match (forms.next(), forms.next()) {
-        (Some((_, attempt)), None) => mistakes.extend(attempt),
-        _ => {
-            let wanted = schema.get("title").and_then(Value::as_str).unwrap_or("another form");
-            let message = format!("{name} takes {wanted}, found {}", describe(node));
-            mistakes.push(Mistake::at(node.span.clone(), message));
-        }
+    if let (Some((_, attempt)), None) = (forms.next(), forms.next()) {
+        mistakes.extend(attempt);
+    } else {
+        let wanted = schema.get("title").and_then(Value::as_str).unwrap_or("another form");
+        let message = format!("{name} takes {wanted}, found {}", describe(node));
+        mistakes.push(Mistake::at(node.span.clone(), message));
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::manifest::DatasetFolder;
 
@@ -54,13 +54,13 @@ fn refuse_other_counts(folder: &DatasetFolder, share: Share) -> Result<(), RunEr
     Ok(())
 }
 
-fn open(path: &PathBuf) -> Result<File, RunError> {
+fn open(path: &Path) -> Result<File, RunError> {
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     options.map_err(|source| RunError::file(path, source))
 }
 
 /// Takes the lock, or says who has it.
-fn obtain(file: &mut File, path: &PathBuf, lock: fn(&File) -> Result<(), TryLockError>) -> Result<(), RunError> {
+fn obtain(file: &mut File, path: &Path, lock: fn(&File) -> Result<(), TryLockError>) -> Result<(), RunError> {
     match lock(file) {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
@@ -68,14 +68,14 @@ fn obtain(file: &mut File, path: &PathBuf, lock: fn(&File) -> Result<(), TryLock
             // The text is a courtesy: a lock without it is a lock all the same.
             let _ = file.read_to_string(&mut holder);
             let holder = if holder.trim().is_empty() { "another run".to_owned() } else { holder.trim().to_owned() };
-            Err(RunError::Locked { path: path.clone(), holder })
+            Err(RunError::Locked { path: path.to_owned(), holder })
         }
         Err(TryLockError::Error(source)) => Err(RunError::file(path, source)),
     }
 }
 
 /// Writes who holds the lock.
-fn sign(file: &mut File, path: &PathBuf) -> Result<(), RunError> {
+fn sign(file: &mut File, path: &Path) -> Result<(), RunError> {
     let host = gethostname::gethostname();
     let text = format!("process {} on {}\n", std::process::id(), host.to_string_lossy());
     let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));

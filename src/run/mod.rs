@@ -192,11 +192,11 @@ fn make_shards(
 
     let entries: usize = mine.iter().map(|shard| plan.shards[*shard].len()).sum();
     let most_rejects = (plan.pipeline.load.max_reject_fraction * entries as f64).floor() as usize;
-    let too_many = |rejects: usize, last: &Reject| RunError::TooManyRejects {
+    let too_many = |rejects: usize, last: Box<Reject>| RunError::TooManyRejects {
         rejects,
         entries,
         max_reject_fraction: plan.pipeline.load.max_reject_fraction,
-        last: Box::new(last.clone()),
+        last,
     };
 
     let mut left = missing.iter().copied();
@@ -218,19 +218,19 @@ fn make_shards(
             match outcome {
                 Ok(row) => {
                     watch.row(row.seconds());
-                    shard.push(plan.entry(positions[job]), row)?;
+                    shard.push(plan.entry(positions[job]), &row)?;
                 }
                 Err(Fault::World { path, source }) => return Err(RunError::Input { path, source }),
                 Err(Fault::Utterance(reject)) => {
                     watch.reject(&reject, planned_seconds(positions[job]));
                     if plan.pipeline.load.on_error == OnError::Stop {
-                        return Err(RunError::Stopped { reject: Box::new(reject) });
+                        return Err(RunError::Stopped { reject });
                     }
                     rejects += 1;
                     if rejects > most_rejects {
-                        return Err(too_many(rejects, &reject));
+                        return Err(too_many(rejects, reject));
                     }
-                    shard.reject(reject);
+                    shard.reject(*reject);
                 }
             }
             if positions[job] + 1 == shard.end() {

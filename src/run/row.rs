@@ -42,7 +42,7 @@ impl MadeRow {
 #[derive(Debug)]
 pub(super) enum Fault {
     /// The utterance is wrong: it is left out.
-    Utterance(Reject),
+    Utterance(Box<Reject>),
     /// The world is wrong: the run stops.
     World { path: PathBuf, source: io::Error },
 }
@@ -106,14 +106,14 @@ impl<'p> Worker<'p> {
             Failure::Extract { column, error } => (format!("featurize.{column}"), error.code(), chain(&error)),
             Failure::Panic { stage, error } => (stage.to_owned(), error.code(), error.to_string()),
         };
-        Err(Fault::Utterance(Reject {
+        Err(Fault::Utterance(Box::new(Reject {
             id: table.id(entry.utterance).to_owned(),
             copy: entry.copy,
             audio: table.audio(entry.utterance).to_owned(),
             stage,
             code: code.to_owned(),
             message,
-        }))
+        })))
     }
 
     fn try_make(&mut self, entry: Entry) -> Result<MadeRow, Failure> {
@@ -237,6 +237,7 @@ rejects! {
 }
 
 /// Every reason for which an utterance can be left out: the stage, and its codes with what they mean.
+#[must_use]
 pub fn reject_codes() -> [(&'static str, &'static [(&'static str, &'static str)]); 4] {
     [
         ("load", LoadError::CODES),

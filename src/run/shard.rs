@@ -46,7 +46,7 @@ impl<'p> ShardInWork<'p> {
         self.entries.end
     }
 
-    pub(super) fn push(&mut self, entry: Entry, made: MadeRow) -> Result<(), RunError> {
+    pub(super) fn push(&mut self, entry: Entry, made: &MadeRow) -> Result<(), RunError> {
         let table = &self.plan.table;
         let id = table.id(entry.utterance);
         let row = Row {

@@ -15,7 +15,12 @@ pub fn encode(values: &[f32], dtype: Dtype, bytes: &mut Vec<u8>) {
         Dtype::F32 if cfg!(target_endian = "little") => bytes.extend_from_slice(bytemuck::cast_slice(values)),
         Dtype::F32 => bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())),
         Dtype::F16 => {
-            in_blocks(values, bytes, |block, halves: &mut [f16]| halves.convert_from_f32_slice(block), f16::to_le_bytes)
+            in_blocks(
+                values,
+                bytes,
+                |block, halves: &mut [f16]| halves.convert_from_f32_slice(block),
+                f16::to_le_bytes,
+            );
         }
         Dtype::Bf16 => in_blocks(
             values,
@@ -25,7 +30,7 @@ pub fn encode(values: &[f32], dtype: Dtype, bytes: &mut Vec<u8>) {
         ),
         // A float that does not fit an integer is cut to the nearest one that does: this clips.
         Dtype::I16 => {
-            bytes.extend(values.iter().flat_map(|value| ((value * I16_SCALE).round_ties_even() as i16).to_le_bytes()))
+            bytes.extend(values.iter().flat_map(|value| ((value * I16_SCALE).round_ties_even() as i16).to_le_bytes()));
         }
     }
 }

@@ -60,7 +60,7 @@ impl Fixed {
             &mut self.duration_s,
             &mut self.augmentation,
         ];
-        builders.map(|builder| builder.finish())
+        builders.map(ArrayBuilder::finish)
     }
 }
 
