@@ -1,7 +1,13 @@
-//! The libraries whose version decides the bytes of a dataset: decoders, resampler, FFT and file format.
+//! What decides the bytes of a dataset beside wavemill itself: the libraries that decode, resample, transform and write, and
+//! the kind of processor.
+//!
+//! The FFT and the mathematics of the C library choose their instructions at run time, and with fused multiply-add the last
+//! bit of a result may be another. So processors with and without it make two kinds of machine, which do not share a run.
 
-/// Each library with its version, in alphabetic order. They are part of a plan's hash and stand in the manifest.
-pub const ENGINES: [(&str, &str); 7] = [
+use std::collections::BTreeMap;
+
+/// Each library with its version, in alphabetic order.
+const LIBRARIES: [(&str, &str); 9] = [
     ("opusic-sys", "0.7.7"),
     ("parquet", "60.1.0"),
     ("realfft", "3.5.1"),
@@ -9,7 +15,34 @@ pub const ENGINES: [(&str, &str); 7] = [
     ("rustfft", "6.4.1"),
     ("symphonia", "0.6.1"),
     ("symphonia-adapter-libopus", "0.3.0"),
+    ("symphonia-core", "0.6.1"),
+    ("zstd-sys", "2.1.2+zstd.1.5.7"),
 ];
+
+/// Each engine with its version. They are part of a plan's hash and stand in the manifest.
+#[must_use]
+pub fn engines() -> BTreeMap<String, String> {
+    let libraries = LIBRARIES.map(|(name, version)| (name.to_owned(), version.to_owned()));
+    libraries.into_iter().chain([("processor".to_owned(), processor().to_owned())]).collect()
+}
+
+/// The kind of processor, by what libraries ask it before they choose their instructions.
+fn processor() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::is_x86_feature_detected!("avx") && std::is_x86_feature_detected!("fma") {
+            "x86_64 with avx and fma"
+        } else if std::is_x86_feature_detected!("sse4.1") {
+            "x86_64 with sse4.1"
+        } else {
+            "x86_64"
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        std::env::consts::ARCH
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -18,10 +51,10 @@ mod tests {
     #[test]
     fn the_versions_are_those_that_are_built() {
         let lock = include_str!("../Cargo.lock");
-        for (name, version) in ENGINES {
+        for (name, version) in LIBRARIES {
             let entry = format!("name = \"{name}\"\nversion = \"{version}\"\n");
             assert!(lock.contains(&entry), "{name} is locked to another version than {version}");
         }
-        assert!(ENGINES.is_sorted());
+        assert!(LIBRARIES.is_sorted());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
@@ -25,8 +26,12 @@ pub(super) enum Failure {
     Run(#[from] RunError),
     #[error(transparent)]
     Dataset(#[from] ManifestError),
-    #[error(transparent)]
-    Shard(#[from] WriteError),
+    #[error("{} cannot be read", path.display())]
+    Shard {
+        path: PathBuf,
+        #[source]
+        source: WriteError,
+    },
     #[error("the dataset is damaged: {findings} found")]
     Damaged { findings: String },
     #[error("there is no family `{name}`")]
@@ -59,13 +64,13 @@ impl Failure {
     const fn code(&self) -> u8 {
         match self {
             Self::Pipeline(_) | Self::NoFamily { .. } => 2,
-            Self::Plan(PlanError::File { .. }) => 5,
+            Self::Plan(PlanError::Unreadable { .. }) => 5,
             Self::Plan(_) | Self::Run(RunError::Stopped { .. }) => 3,
             Self::Run(RunError::TooManyRejects { .. }) => 4,
             Self::Run(RunError::Interrupted { .. }) => 130,
             Self::Run(_)
             | Self::Dataset(_)
-            | Self::Shard(_)
+            | Self::Shard { .. }
             | Self::Damaged { .. }
             | Self::NoRow { .. }
             | Self::Output(_) => 5,
@@ -85,7 +90,8 @@ impl Failure {
             }
             Self::Run(RunError::TooManyRejects { last, .. }) => vec![
                 format!("the last one, `{}` ({}): {}: {}", last.id, last.audio, last.stage, last.message),
-                "there is no manifest; what was made stays: raise `load.max_reject_fraction` in a new --out, or mend the files and run again"
+                "there is no manifest; the shards' records in `shards/` name every reject so far".to_owned(),
+                "mend the files, or raise `load.max_reject_fraction`, and run with --overwrite or into a new --out"
                     .to_owned(),
             ],
             Self::Run(RunError::Interrupted { .. }) => vec!["run the same command again to go on".to_owned()],
@@ -94,7 +100,10 @@ impl Failure {
                 let more = if missing.len() > named.len() { ", …" } else { "" };
                 vec![format!("missing: {}{more}", named.join(", ")), "`wavemill run` makes what is missing".to_owned()]
             }
-            Self::Run(RunError::NoPlan { .. }) => vec!["`wavemill run` or `wavemill plan` makes one".to_owned()],
+            Self::Run(RunError::NoDataset { .. }) => vec!["`wavemill run` or `wavemill plan` makes one".to_owned()],
+            Self::Run(RunError::NoPlan { .. }) => {
+                vec!["choose another --out, or --overwrite to remove what is there and start anew".to_owned()]
+            }
             Self::Run(RunError::Locked { .. }) => {
                 vec!["wait for it, or give each process its own `--worker I/N`".to_owned()]
             }

@@ -124,9 +124,12 @@ impl<'a> Reader<'a> {
     }
 
     fn shard(&self, entry: &ShardEntry, columns: Option<&[&str]>) -> Box<dyn Iterator<Item = Batch>> {
-        match self.pipeline.write.member().read(&self.folder.path().join(&entry.path), columns) {
-            Ok(batches) => Box::new(batches.map(|batch| batch.map_err(Failure::from))),
-            Err(error) => Box::new(std::iter::once(Err(error.into()))),
+        let path = self.folder.path().join(&entry.path);
+        match self.pipeline.write.member().read(&path, columns) {
+            Ok(batches) => Box::new(
+                batches.map(move |batch| batch.map_err(|source| Failure::Shard { path: path.clone(), source })),
+            ),
+            Err(source) => Box::new(std::iter::once(Err(Failure::Shard { path, source }))),
         }
     }
 

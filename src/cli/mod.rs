@@ -12,6 +12,7 @@ mod run;
 mod verify;
 
 use std::io::{self, Write};
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -91,7 +92,14 @@ fn variable(text: &str) -> Result<(String, String), &'static str> {
 /// Parses the arguments, does what they say and gives the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    /// The exit code of a bug, as in sysexits.h.
+    const BUG: u8 = 70;
+    let command = Cli::parse().command;
+    catch_unwind(|| execute(command)).unwrap_or_else(|_| ExitCode::from(BUG))
+}
+
+fn execute(command: Command) -> ExitCode {
+    let outcome = match command {
         Command::Run(command) => command.execute(),
         Command::Check(command) => command.execute(),
         Command::Plan(command) => command.execute(),

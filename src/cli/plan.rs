@@ -21,7 +21,7 @@ pub(super) struct Plan {
     /// The folder of the dataset: its `plan.parquet` is written
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Replace a dataset of another plan in the folder
+    /// Remove the dataset in the folder
     #[arg(long)]
     overwrite: bool,
 }
@@ -55,7 +55,11 @@ impl Plan {
             "utterances",
             count(plan.table.len() as u64),
             "hours",
-            format_args!("{:.2}", plan.hours()),
+            match plan.num_unmeasured() {
+                0 => format!("{:.2}", plan.hours()),
+                unknown =>
+                    format!("{:.2}, and {} of unknown length", plan.hours(), counted(unknown as u64, "utterance")),
+            },
             "rows",
             count(plan.num_entries() as u64),
             "shards",

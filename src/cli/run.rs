@@ -3,10 +3,12 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use crate::manifest::{DatasetFolder, Manifest};
 use crate::plan;
@@ -30,8 +32,8 @@ pub(super) struct Run {
     /// Make only the I-th of N parts, I counted from 0; `wavemill commit` joins the parts
     #[arg(long, value_name = "I/N")]
     worker: Option<Share>,
-    /// Replace a dataset of another plan in the folder
-    #[arg(long)]
+    /// Remove the dataset in the folder and start anew
+    #[arg(long, conflicts_with = "worker")]
     overwrite: bool,
     /// Tell only what went wrong
     #[arg(long)]
@@ -68,7 +70,7 @@ impl Run {
             share: self.worker,
             existing: if self.overwrite { Existing::Overwrite } else { Existing::Keep },
         };
-        let outcome = run::run(&plan, &folder, options, &reporter, &stop_on_signal());
+        let outcome = run::run(&plan, &folder, options, &reporter, &*stop_on_signal()?);
         reporter.finish();
         outcome?;
         if self.quiet {
@@ -123,17 +125,12 @@ pub(super) fn all_cores() -> usize {
 }
 
 /// Set by Ctrl-C or a polite kill: the shards in flight are abandoned, and the folder can be resumed. A second one ends
-/// the process at once, which costs no more.
-fn stop_on_signal() -> Arc<AtomicBool> {
+/// the process at once, which costs no more. A hang-up is left alone: `nohup` must hold.
+fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    let heard = stop.clone();
-    let installed = ctrlc::set_handler(move || {
-        if heard.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    });
-    if let Err(error) = installed {
-        tracing::warn!(%error, "Ctrl-C will end the run at once");
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, 130, stop.clone())?;
+        flag::register(signal, stop.clone())?;
     }
-    stop
+    Ok(stop)
 }

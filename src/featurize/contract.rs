@@ -169,11 +169,21 @@ rejects! {
             /// What does not fit.
             setting: SettingError,
         },
-        /// There are more frames than a cell can count.
-        #[error("{frames} frames are more than a cell can count")]
+        /// The features of one utterance are more than a cell can hold.
+        #[error("the features take more than {most} bytes, the most that a cell can hold: cut the recording into utterances")]
         too_long: TooLong {
-            /// What there is.
-            frames: usize,
+            /// The most that a cell can hold.
+            most: usize,
+        },
+        /// A number is too large for the type that the column is stored in.
+        #[error("frame {frame} holds {value}, which is too large for {}: choose another `dtype`", dtype.name())]
+        out_of_range: OutOfRange {
+            /// The first such frame.
+            frame: u64,
+            /// The number.
+            value: f32,
+            /// The type.
+            dtype: Dtype,
         },
     }
 }

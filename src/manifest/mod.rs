@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing in these files tells when, where or by whom they were made, so that the same pipeline
 //! over the same corpus gives the same bytes.
 
+mod join;
 mod record;
 mod schema;
 mod statistics;
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 use crate::durable;
 
+pub use join::Join;
 pub use record::{Reject, ShardRecord};
 pub use schema::{ColumnSchema, Dtype};
 pub use statistics::{Moments, Statistics};
@@ -174,12 +176,17 @@ impl Manifest {
     ///
     /// There is none, it is damaged, or it was made by a later version.
     pub fn read(folder: &DatasetFolder) -> Result<Self, ManifestError> {
-        let path = folder.manifest();
-        let manifest: Self = read_json(&path)?;
-        if manifest.format_version > FORMAT_VERSION {
-            return Err(ManifestError::Newer { path, found: manifest.format_version });
+        /// All that can be asked of a layout that is not known.
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u32,
         }
-        Ok(manifest)
+        let path = folder.manifest();
+        let Version { format_version: found } = read_json(&path)?;
+        if found > FORMAT_VERSION {
+            return Err(ManifestError::Newer { path, found });
+        }
+        read_json(&path)
     }
 }
 

@@ -116,6 +116,10 @@ fn disagreements(pipeline: &Pipeline, tree: &Node) -> Vec<Mistake> {
     }
     for (column, rows) in &pipeline.featurize {
         let key_span = key_span(tree, column);
+        if let Some(counted) = pipeline.featurize.keys().find(|other| *column == format!("{other}_frames")) {
+            let message = format!("`{column}` is already the column that counts the frames of `{counted}`");
+            mistakes.push(Mistake::at(key_span.clone(), message).help("choose another name for this column"));
+        }
         if let Some(taken) = ROW_COLUMNS.iter().find(|taken| *taken == column) {
             let mistake = Mistake::at(key_span.clone(), format!("every row already has a column `{taken}`"));
             mistakes.push(mistake.help("choose another name for this column"));
@@ -125,6 +129,13 @@ fn disagreements(pipeline: &Pipeline, tree: &Node) -> Vec<Mistake> {
         {
             let mistake = Mistake::at(key_span, format!("`{column}` is no name for a column"));
             mistakes.push(mistake.help("a letter, then letters, digits and underscores"));
+        }
+        if rows.is_empty() {
+            let empty = tree.place(&[Step::Key("featurize".into()), Step::Key(column.clone())]);
+            let mistake = Mistake::at(empty, format!("the column `{column}` has no extractor"));
+            mistakes.push(
+                mistake.help("one row says what the column holds, such as `- kaldi_fbank: { num_mel_bins: 80 }`"),
+            );
         }
         if let [_, second, ..] = rows.as_slice() {
             let second_place = tree.place(&[Step::Key("featurize".into()), Step::Key(column.clone()), Step::Index(1)]);

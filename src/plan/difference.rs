@@ -1,5 +1,6 @@
 //! What is different between the plan of a dataset and the plan of a run into its folder.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
@@ -33,6 +34,11 @@ pub fn differences(before: &PlanHead, now: &PlanHead) -> Vec<Difference> {
         }
     };
     note("wavemill", before.wavemill_version.clone(), now.wavemill_version.clone());
+    let names: BTreeSet<&String> = before.engines.keys().chain(now.engines.keys()).collect();
+    for name in names {
+        let version = |head: &PlanHead| head.engines.get(name).cloned().unwrap_or_else(|| "none".to_owned());
+        note(name, version(before), version(now));
+    }
     compare("", &before.pipeline, &now.pipeline, &mut note);
     note("corpus", short(&before.corpus_hash), short(&now.corpus_hash));
     note("shards", before.num_shards.to_string(), now.num_shards.to_string());
@@ -74,7 +80,9 @@ mod tests {
     fn head(pipeline: Value) -> PlanHead {
         PlanHead {
             wavemill_version: "1".into(),
+            engines: [("rubato".to_owned(), "5".to_owned())].into(),
             pipeline,
+            pipeline_hash: "h".into(),
             plan_hash: "p".into(),
             corpus_hash: "c".into(),
             schema: vec![],

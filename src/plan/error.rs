@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::corpus::{CorpusError, SelectError};
+use crate::load::LoadError;
 use crate::variables::VariableError;
 
 /// Why a pipeline over a corpus makes no plan.
@@ -28,13 +29,21 @@ pub enum PlanError {
     /// No utterance is left.
     #[error("no utterance is left: `select` takes none of the corpus's rows")]
     NothingSelected,
-    /// A plan's file cannot be read or written.
-    #[error("{} failed", path.display())]
-    File {
-        /// The file.
+    /// A recording's header could not be read for reasons that are not its own: the plan would depend on them.
+    #[error("{} cannot be read now", path.display())]
+    Unreadable {
+        /// The recording.
         path: PathBuf,
-        /// What went wrong.
+        /// What the system said.
         #[source]
-        source: super::file::PlanFileError,
+        source: LoadError,
+    },
+    /// A column of the corpus and one of the features have one name.
+    #[error(
+        "the corpus has a column `{column}`, and so have the features: give the column under `featurize` another name"
+    )]
+    ColumnTwice {
+        /// The name.
+        column: String,
     },
 }

@@ -1,6 +1,7 @@
 //! `plan.parquet`: shard, position, utterance id and copy of every entry; the pipeline and the hashes in its metadata.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -32,8 +33,12 @@ const BATCH: usize = 65_536;
 pub struct PlanHead {
     /// The version of wavemill that planned.
     pub wavemill_version: String,
+    /// The libraries and the kind of processor that decide the bytes.
+    pub engines: BTreeMap<String, String>,
     /// The pipeline with all defaults filled in.
     pub pipeline: Value,
+    /// BLAKE3 of the resolved pipeline.
+    pub pipeline_hash: String,
     /// BLAKE3 of everything that decides the bytes of the shards.
     pub plan_hash: String,
     /// BLAKE3 of the selected corpus table.

@@ -1,5 +1,9 @@
 //! The utterances that a pipeline takes, each with its length.
 
+use std::collections::HashSet;
+use std::panic::catch_unwind;
+use std::path::Path;
+
 use rayon::prelude::*;
 
 use crate::audio::Seconds;
@@ -12,39 +16,52 @@ use super::PlanError;
 
 /// The corpus table after `select`, with the lengths that the corpus does not give read from the files' headers. With
 /// `channels: each` every channel is an utterance of its own.
+///
+/// A recording whose header cannot be read keeps no length, passes any selection that asks for one, and becomes a reject
+/// when it is loaded: nothing is left out without a reason.
 pub(super) fn select_and_measure(pipeline: &Pipeline, variables: &Variables) -> Result<CorpusTable, PlanError> {
-    let mut table = pipeline.corpus.member().read(variables)?;
-    if let Some(select) = &pipeline.select {
-        let condition = select.fill(variables)?;
-        // Headers are read before the selection only if it asks for what they tell: afterwards there are fewer.
-        if columns_read(&condition)?.iter().any(|column| column == "duration_s" || column == "channel") {
-            table = measure(table, pipeline.load.channels)?;
-        }
-        table = table.select(&condition)?;
+    let table = pipeline.corpus.member().read(variables)?;
+    let channels = pipeline.load.channels;
+    let Some(select) = &pipeline.select else { return Ok(measure(table, channels)?.0) };
+    let condition = select.fill(variables)?;
+    // Headers are read before the selection only if it asks for what they tell: afterwards there are fewer.
+    if columns_read(&condition)?.iter().any(|column| column == "duration_s" || column == "channel") {
+        let (table, unreadable) = measure(table, channels)?;
+        return Ok(table.select_keeping(&condition, |row| unreadable.contains(table.id(row)))?);
     }
-    measure(table, pipeline.load.channels)
+    Ok(measure(table.select(&condition)?, channels)?.0)
 }
 
-/// Fills in what is missing; a file whose header cannot be read keeps no length and becomes a reject when it is loaded.
-fn measure(table: CorpusTable, channels: Channels) -> Result<CorpusTable, PlanError> {
+/// Fills in what is missing, and gives the ids of the recordings whose headers cannot be read.
+fn measure(table: CorpusTable, channels: Channels) -> Result<(CorpusTable, HashSet<String>), PlanError> {
     let each = channels == Channels::Each;
     let lacks = |row: usize| table.duration_s(row).is_none() || (each && table.channel(row).is_none());
-    if !(0..table.len()).any(lacks) {
-        return Ok(table);
-    }
-    let headers: Vec<Option<Header>> = (0..table.len())
-        .into_par_iter()
-        .map(|row| lacks(row).then(|| load::probe(&table.audio_path(row)).ok()).flatten())
-        .collect();
+    let headers =
+        (0..table.len()).into_par_iter().map(|row| if lacks(row) { header(&table.audio_path(row)) } else { Ok(None) });
+    let headers: Vec<Option<Header>> = headers.collect::<Result<_, _>>()?;
+    let unreadable = (0..table.len()).filter(|row| lacks(*row) && headers[*row].is_none());
+    let unreadable: HashSet<String> = unreadable.map(|row| table.id(row).to_owned()).collect();
     let durations: Vec<Option<f64>> =
         (0..table.len()).map(|row| headers[row].as_ref().and_then(|header| rest(header, table.start_s(row)))).collect();
     let counts: Vec<u16> =
         headers.iter().map(|header| header.as_ref().map_or(1, |header| header.num_channels.max(1))).collect();
     let table = table.with_durations(&durations);
     if !each {
-        return Ok(table);
+        return Ok((table, unreadable));
     }
-    table.each_channel(&counts).map_err(|id| PlanError::ChannelId { id })
+    match table.each_channel(&counts) {
+        Ok(table) => Ok((table, unreadable)),
+        Err(id) => Err(PlanError::ChannelId { id }),
+    }
+}
+
+/// What the header of a recording claims; none if it is damaged, so much that a demuxer panics even.
+fn header(path: &Path) -> Result<Option<Header>, PlanError> {
+    match catch_unwind(|| load::probe(path)) {
+        Ok(Ok(header)) => Ok(Some(header)),
+        Ok(Err(source)) if source.is_world() => Err(PlanError::Unreadable { path: path.to_owned(), source }),
+        Ok(Err(_)) | Err(_) => Ok(None),
+    }
 }
 
 /// The seconds from `start_s` to the end that the header claims.

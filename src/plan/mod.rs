@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use crate::audio::{Hertz, Seconds};
 use crate::corpus::{CorpusTable, Value};
-use crate::engines::ENGINES;
+use crate::engines::engines;
 use crate::pipeline::Pipeline;
 use crate::variables::Variables;
 use crate::write::RowSchema;
@@ -23,6 +23,9 @@ pub use file::{PlanFile, PlanFileError, PlanHead, PlannedRow, row_key};
 
 /// Stands in for the rate of files where the pipeline does not set one, to estimate sizes only.
 const NOMINAL_RATE: Hertz = Hertz::new(16_000).expect("16,000 is not zero");
+
+/// Stands in for a length that neither the corpus nor a header tells, to estimate sizes only: of a usual utterance.
+const NOMINAL_LENGTH_S: f64 = 10.0;
 
 /// What the columns beside the features take in a row, roughly: it only decides where shards end.
 const ROW_BYTES: u64 = 200;
@@ -40,6 +43,8 @@ pub struct Plan {
     pub shards: Vec<Range<usize>>,
     /// BLAKE3 of everything that decides the bytes of the shards, in hexadecimal.
     pub hash: String,
+    /// BLAKE3 of the selected corpus table, in hexadecimal.
+    pub corpus_hash: String,
     /// The bytes that the rows will take, estimated from their lengths.
     pub estimated_bytes: u64,
 }
@@ -68,10 +73,14 @@ impl Plan {
             extras: table.extras().map(|(name, kind)| (name.to_owned(), kind)).collect(),
             features: pipeline.feature_columns(),
         };
+        if let Some(column) = schema.repeated() {
+            return Err(PlanError::ColumnTwice { column });
+        }
         let sizes = (0..table.len()).map(|row| estimated_bytes(&pipeline, &schema, table.duration_s(row)));
         let (shards, estimated_bytes) = cut_shards(sizes, pipeline.write.member().shard_bytes());
-        let hash = hash(&pipeline, &table, &shards);
-        Ok(Self { pipeline, table, schema, shards, hash, estimated_bytes })
+        let corpus_hash = corpus_hash(&table);
+        let hash = hash(&pipeline, &corpus_hash, &shards);
+        Ok(Self { pipeline, table, schema, shards, hash, corpus_hash, estimated_bytes })
     }
 
     /// The entry at `position`. Positions count through the shards, from 0.
@@ -89,7 +98,14 @@ impl Plan {
     /// Hours of sound behind the entries, as far as their lengths are known.
     #[must_use]
     pub fn hours(&self) -> f64 {
-        (0..self.table.len()).filter_map(|row| self.table.duration_s(row)).sum::<f64>() / 3600.0
+        (0..self.table.len()).filter_map(|row| self.table.duration_s(row)).fold(0.0, |sum, length| sum + length)
+            / 3600.0
+    }
+
+    /// The number of utterances whose length is not known before they are decoded.
+    #[must_use]
+    pub fn num_unmeasured(&self) -> usize {
+        (0..self.table.len()).filter(|row| self.table.duration_s(*row).is_none()).count()
     }
 
     /// What the plan's file says of it.
@@ -97,19 +113,22 @@ impl Plan {
     pub fn head(&self) -> PlanHead {
         PlanHead {
             wavemill_version: env!("CARGO_PKG_VERSION").to_owned(),
+            engines: engines(),
             pipeline: self.pipeline.resolved(),
+            pipeline_hash: self.pipeline.hash(),
             plan_hash: self.hash.clone(),
-            corpus_hash: corpus_hash(&self.table),
+            corpus_hash: self.corpus_hash.clone(),
             schema: self.schema.describe(),
             num_shards: self.shards.len(),
         }
     }
 }
 
-/// The bytes that one utterance's row will take; an unknown length counts as none.
+/// The bytes that one utterance's row will take.
 fn estimated_bytes(pipeline: &Pipeline, schema: &RowSchema, duration_s: Option<f64>) -> u64 {
     let rate = pipeline.resample.as_ref().map_or(NOMINAL_RATE, |resample| resample.rate_hz);
-    let samples = duration_s.and_then(Seconds::new).map_or(0, |duration| duration.samples(rate));
+    let duration = duration_s.or(Some(NOMINAL_LENGTH_S)).and_then(Seconds::new).unwrap_or(Seconds::ZERO);
+    let samples = duration.samples(rate);
     let cells = pipeline.columns().zip(&schema.features).map(|((_, features), column)| {
         features.member().num_frames(samples, rate).saturating_mul(column.frame_bytes() as u64)
     });
@@ -136,19 +155,19 @@ fn cut_shards(sizes: impl Iterator<Item = u64>, full: u64) -> (Vec<Range<usize>>
 }
 
 /// Everything that decides the bytes of the shards: the version, the pipeline, every cell of the table, the cuts.
-fn hash(pipeline: &Pipeline, table: &CorpusTable, shards: &[Range<usize>]) -> String {
+fn hash(pipeline: &Pipeline, corpus_hash: &str, shards: &[Range<usize>]) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut line = |text: &str| {
         hasher.update(text.as_bytes());
         hasher.update(b"\n");
     };
     line(env!("CARGO_PKG_VERSION"));
-    for (name, version) in ENGINES {
-        line(name);
-        line(version);
+    for (name, version) in engines() {
+        line(&name);
+        line(&version);
     }
     line(&pipeline.hash());
-    line(&corpus_hash(table));
+    line(corpus_hash);
     for shard in shards {
         hasher.update(&(shard.end as u64).to_le_bytes());
     }

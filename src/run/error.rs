@@ -28,8 +28,14 @@ pub enum RunError {
         /// What differs.
         differences: Vec<Difference>,
     },
-    /// The folder holds a dataset without its plan, or none at all.
+    /// There is no plan to follow in the folder.
     #[error("{} holds no plan of a dataset", folder.display())]
+    NoDataset {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The folder holds data without the plan that it was made by.
+    #[error("{} holds data without a plan", folder.display())]
     NoPlan {
         /// The folder.
         folder: PathBuf,

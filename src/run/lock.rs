@@ -10,6 +10,22 @@ use crate::manifest::DatasetFolder;
 
 use super::{RunError, Share};
 
+/// Held while a plan is looked at or written: workers that start together do so one after the other.
+#[derive(Debug)]
+pub(super) struct PlanLock {
+    _file: File,
+}
+
+impl PlanLock {
+    /// Waits for the lock: it is held for moments.
+    pub(super) fn wait(folder: &DatasetFolder) -> Result<Self, RunError> {
+        let path = folder.path().join(".planning");
+        let file = open(&path)?;
+        file.lock().map_err(|source| RunError::file(&path, source))?;
+        Ok(Self { _file: file })
+    }
+}
+
 /// Held for as long as a run goes on.
 #[derive(Debug)]
 pub(super) struct Lock {
@@ -30,7 +46,7 @@ impl Lock {
         };
         let mut file = open(&whole)?;
         obtain(&mut file, &whole, File::try_lock_shared)?;
-        // The shares of two different counts overlap: a lock on the count's own file is shared, on others' it is refused.
+        sign(&mut file, &whole)?;
         let own = folder.path().join(format!(".lock-{}", share.to_string().replace('/', "-of-")));
         let mut worker = open(&own)?;
         obtain(&mut worker, &own, File::try_lock)?;
@@ -48,7 +64,7 @@ fn refuse_other_counts(folder: &DatasetFolder, share: Share) -> Result<(), RunEr
         let path = entry.map_err(|source| RunError::file(folder.path(), source))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if name.starts_with(".lock-") && !name.ends_with(&ending) {
-            obtain(&mut open(&path)?, &path, File::try_lock)?;
+            obtain(&mut open(&path)?, &path, File::try_lock_shared)?;
         }
     }
     Ok(())

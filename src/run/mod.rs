@@ -11,6 +11,7 @@ mod trial;
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -25,8 +26,8 @@ pub use row::reject_codes;
 pub use share::{Share, ShareError};
 pub use trial::{Trial, try_out};
 
-use commit::committed;
-use lock::Lock;
+use commit::{committed, join};
+use lock::{Lock, PlanLock};
 use order::{End, in_order};
 use row::{Fault, Worker};
 use shard::ShardInWork;
@@ -38,16 +39,16 @@ pub struct Options {
     pub threads: usize,
     /// The part of the shards that this process makes; all of them if none.
     pub share: Option<Share>,
-    /// Whether a dataset of another plan in the folder is replaced.
+    /// What becomes of a dataset in the folder. One of the same plan is completed, unless it is to be overwritten.
     pub existing: Existing,
 }
 
-/// What becomes of a dataset of another plan in the folder.
+/// What becomes of a dataset in the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     /// The run refuses and says what differs.
     Keep,
-    /// It is removed, and the run starts anew.
+    /// It is removed, and the run starts anew; a run with a share never does this.
     Overwrite,
 }
 
@@ -90,11 +91,16 @@ pub fn run(
 ) -> Result<(), RunError> {
     fs::create_dir_all(folder.path()).map_err(|source| RunError::file(folder.path(), source))?;
     let _lock = Lock::take(folder, options.share)?;
-    settle(plan, folder, options.existing)?;
+    // Only who has the folder for itself may remove what is in it.
+    settle(plan, folder, if options.share.is_none() { options.existing } else { Existing::Keep })?;
     let work = Work::find(plan, folder, options.share.unwrap_or(Share::WHOLE))?;
+    if !work.missing.is_empty() {
+        // What is made again may differ from what was there: until it is whole, there is no dataset.
+        remove_file(&folder.manifest())?;
+    }
     make_shards(plan, folder, &pool(options.threads)?, work, watch, stop)?;
     if options.share.is_none() {
-        commit(folder)?;
+        join(folder)?;
     }
     Ok(())
 }
@@ -142,38 +148,47 @@ pub fn place_plan(plan: &Plan, folder: &DatasetFolder, existing: Existing) -> Re
 
 /// Sees to it that the folder holds this plan and nothing of another.
 fn settle(plan: &Plan, folder: &DatasetFolder, existing: Existing) -> Result<(), RunError> {
+    let _lock = PlanLock::wait(folder)?;
     let path = folder.plan();
-    let found = PlanFile::open(&path).map(|file| file.map(|file| file.head));
-    match (found, existing) {
-        (Ok(Some(head)), _) if head.plan_hash == plan.hash => return Ok(()),
-        (Ok(None), _) if !folder.manifest().exists() => {}
-        (_, Existing::Overwrite) => remove_dataset(folder)?,
-        (Ok(Some(head)), Existing::Keep) => {
-            return Err(RunError::OtherPlan {
-                folder: folder.path().to_owned(),
-                differences: differences(&head, &plan.head()),
-            });
+    if existing == Existing::Overwrite {
+        remove_dataset(folder)?;
+    }
+    match PlanFile::open(&path).map(|file| file.map(|file| file.head)) {
+        Ok(Some(head)) if head.plan_hash == plan.hash => return Ok(()),
+        Ok(Some(head)) => {
+            let differences = differences(&head, &plan.head());
+            return Err(RunError::OtherPlan { folder: folder.path().to_owned(), differences });
         }
-        (Ok(None), Existing::Keep) => return Err(RunError::NoPlan { folder: folder.path().to_owned() }),
-        (Err(source), Existing::Keep) => return Err(RunError::PlanFile { path, source }),
+        // Data without a plan is what an interrupted --overwrite or somebody else left: it is not touched unasked.
+        Ok(None) if folder.manifest().exists() || folder.path().join("data").exists() => {
+            return Err(RunError::NoPlan { folder: folder.path().to_owned() });
+        }
+        Ok(None) => {}
+        Err(source) => return Err(RunError::PlanFile { path, source }),
     }
     plan.write(&path).map_err(|source| RunError::PlanFile { path, source })
 }
 
 /// Removes what makes up a dataset, and nothing else that may stand in the folder. The manifest goes first: without it
-/// no dataset exists.
+/// no dataset exists. The plan goes last: with it, an interrupted removal is still known for what it is.
 fn remove_dataset(folder: &DatasetFolder) -> Result<(), RunError> {
-    let absent_is_fine = |path: &std::path::Path, outcome: io::Result<()>| match outcome {
+    remove_file(&folder.manifest())?;
+    for part in ["shards", "data"].map(|part| folder.path().join(part)) {
+        match fs::remove_dir_all(&part) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(RunError::file(&part, source)),
+            _ => {}
+        }
+    }
+    remove_file(&folder.rejects())?;
+    remove_file(&folder.plan())
+}
+
+/// Removes a file that may be there.
+fn remove_file(path: &Path) -> Result<(), RunError> {
+    match fs::remove_file(path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => Err(RunError::file(path, source)),
         _ => Ok(()),
-    };
-    for file in [folder.manifest(), folder.plan(), folder.rejects()] {
-        absent_is_fine(&file, fs::remove_file(&file))?;
     }
-    for part in ["shards", "data"].map(|part| folder.path().join(part)) {
-        absent_is_fine(&part, fs::remove_dir_all(&part))?;
-    }
-    Ok(())
 }
 
 /// Makes the missing shards, one after the other in order, their rows on all threads.
@@ -190,7 +205,8 @@ fn make_shards(
     let seconds = positions.iter().map(|position| planned_seconds(*position)).sum();
     watch.start(positions.len(), seconds, mine.len(), mine.len() - missing.len());
 
-    let entries: usize = mine.iter().map(|shard| plan.shards[*shard].len()).sum();
+    // A worker's shards may hold more than their share of bad files: the fraction is that of the whole plan.
+    let entries = plan.num_entries();
     let most_rejects = (plan.pipeline.load.max_reject_fraction * entries as f64).floor() as usize;
     let too_many = |rejects: usize, last: Box<Reject>| RunError::TooManyRejects {
         rejects,

@@ -68,6 +68,11 @@ pub(crate) fn in_order<S, T: Send + Weigh, E>(
     let (room, result) = (Condvar::new(), Condvar::new());
 
     let worker = || {
+        // However the thread ends, nobody waits for it.
+        let _leave = OnDrop(|| {
+            held(&line).working -= 1;
+            result.notify_one();
+        });
         let mut state = state();
         while let Some(job) = next_job(&line, &room, threads, jobs, stop) {
             let outcome = work(&mut state, job);
@@ -83,8 +88,6 @@ pub(crate) fn in_order<S, T: Send + Weigh, E>(
                 result.notify_one();
             }
         }
-        held(&line).working -= 1;
-        result.notify_one();
     };
 
     let mut taker = || {
@@ -112,11 +115,22 @@ pub(crate) fn in_order<S, T: Send + Weigh, E>(
         for _ in 0..threads {
             scope.spawn(|_| worker());
         }
-        let end = taker();
-        held(&line).closed = true;
-        room.notify_all();
-        end
+        // However the taker ends, the threads do not wait for room.
+        let _close = OnDrop(|| {
+            held(&line).closed = true;
+            room.notify_all();
+        });
+        taker()
     })
+}
+
+/// Does something when it goes, be it by a panic.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 /// Waits until there is room for another result; none when there is nothing more to do.

@@ -11,7 +11,7 @@ use crate::audio::{Hertz, Seconds};
 use crate::error::chain;
 use crate::featurize::{Extract, ExtractError, Features};
 use crate::load::{Cut, Decoder, LoadError, Pick};
-use crate::manifest::{Moments, Reject};
+use crate::manifest::{Dtype, Moments, Reject};
 use crate::plan::{Entry, Plan};
 use crate::rejects::rejects;
 use crate::resample::{ResampleError, Resampler};
@@ -49,12 +49,20 @@ pub(super) enum Fault {
 
 impl Weigh for Result<MadeRow, Fault> {
     fn weight(&self) -> usize {
-        self.as_ref().map_or(0, |row| row.cells.iter().map(|cell| cell.bytes.len()).sum())
+        /// What a result takes beside its features, roughly.
+        const RESULT_BYTES: usize = 1024;
+        RESULT_BYTES + self.as_ref().map_or(0, |row| row.cells.iter().map(|cell| cell.bytes.len()).sum())
     }
 }
 
 /// Sample rates for which a thread keeps its filters. Corpora have a few; a folder of thousands must not fill the memory.
 const RATES: usize = 16;
+
+/// The most that a cell can hold, in bytes: well below what Parquet and its readers count in 32 bits.
+const CELL_BYTES: usize = 1 << 30;
+
+/// Feature values for which a thread keeps room between utterances.
+const KEPT_VALUES: usize = 16 << 20;
 
 /// What one thread keeps from utterance to utterance: decoders' blocks, filters and FFT plans.
 pub(super) struct Worker<'p> {
@@ -154,8 +162,14 @@ impl<'p> Worker<'p> {
                 resampler.finish(&mut self.resampled);
             }
             num_samples += self.resampled.len() as u64;
-            for (extractor, features) in extractors.iter_mut().zip(&mut self.features) {
+            let columns = extractors.iter_mut().zip(&mut self.features).zip(&schema.features);
+            for ((extractor, features), column) in columns {
                 extractor.push(&self.resampled, features);
+                if features.len() * column.dtype.bytes() > CELL_BYTES {
+                    features.shrink_to(0);
+                    let error = ExtractError::TooLong { most: CELL_BYTES };
+                    return Err(Failure::Extract { column: column.name.clone(), error });
+                }
             }
             if !more {
                 break;
@@ -166,15 +180,20 @@ impl<'p> Worker<'p> {
         let mut moments = Vec::with_capacity(schema.features.len());
         for ((extractor, features), column) in extractors.iter_mut().zip(&mut self.features).zip(&schema.features) {
             let bins = column.bins.unwrap_or(1);
-            let frames = extractor.finish(features).and_then(|()| {
-                let frames = features.len() / bins;
-                u32::try_from(frames).map_err(|_| ExtractError::TooLong { frames })
-            });
-            let frames = frames.map_err(|error| Failure::Extract { column: column.name.clone(), error })?;
+            let failure = |error| Failure::Extract { column: column.name.clone(), error };
+            extractor.finish(features).map_err(failure)?;
+            if let Some(index) = too_large(features, column.dtype) {
+                let (frame, value) = ((index / bins) as u64, features[index]);
+                return Err(failure(ExtractError::OutOfRange { frame, value, dtype: column.dtype }));
+            }
+            let frames = (features.len() / bins) as u32;
             let mut bytes = Vec::new();
             encode(features, column.dtype, &mut bytes);
             cells.push(Cell { frames, bytes });
             moments.push(Moments::of(features, bins));
+            // One endless recording must not hold its memory for the rest of the run.
+            features.clear();
+            features.shrink_to(KEPT_VALUES);
         }
         Ok(MadeRow { num_samples, sample_rate: rate, cells, moments })
     }
@@ -192,6 +211,13 @@ impl<'p> Worker<'p> {
         let tolerance = Seconds::new(pipeline.load.length_tolerance_s).unwrap_or(Seconds::ZERO);
         Ok(Decoder::open(&table.audio_path(row), cut, pick, tolerance)?)
     }
+}
+
+/// Where the first value stands that half precision would make infinite.
+fn too_large(values: &[f32], dtype: Dtype) -> Option<usize> {
+    /// From here on, rounding to nearest gives infinity.
+    const HALF: f32 = 65_520.0;
+    if dtype == Dtype::F16 { values.iter().position(|value| value.abs() >= HALF) } else { None }
 }
 
 /// The pipeline's extractors for sound at `rate`. Without `resample`, a setting may first meet a rate that it does not

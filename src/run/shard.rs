@@ -8,8 +8,8 @@ use crate::manifest::{DatasetFolder, Moments, Reject, ShardEntry, ShardRecord, w
 use crate::plan::{Entry, Plan, row_key};
 use crate::write::{Row, ShardFile, WriteRows};
 
-use super::RunError;
 use super::row::MadeRow;
+use super::{RunError, remove_file};
 
 /// A shard whose rows are being written. Dropped before it is finished, it leaves nothing.
 pub(super) struct ShardInWork<'p> {
@@ -25,6 +25,8 @@ impl<'p> ShardInWork<'p> {
         let format = plan.pipeline.write.member();
         let path = DatasetFolder::data(shard, format.extension());
         let place = folder.path().join(&path);
+        // A record must never vouch for data that is not the data it was written for.
+        remove_file(&folder.record(shard))?;
         let file = ShardFile::create(&place).map_err(|source| RunError::file(&place, source))?;
         let writer = format.start(&plan.schema, file).map_err(|source| RunError::shard(&place, source))?;
         let columns = || plan.schema.features.iter();

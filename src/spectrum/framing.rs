@@ -51,8 +51,10 @@ impl Framing {
         }
         match self.edges {
             Edges::Snip => 1 + (num_samples - length) / hop,
-            Edges::Mirror => (num_samples + hop / 2) / hop,
-            Edges::Zero | Edges::Reflect | Edges::Replicate => 1 + (num_samples + 2 * (length / 2) - length) / hop,
+            Edges::Mirror => num_samples.saturating_add(hop / 2) / hop,
+            Edges::Zero | Edges::Reflect | Edges::Replicate => {
+                1 + (num_samples.saturating_add(2 * (length / 2)) - length) / hop
+            }
         }
     }
 
@@ -211,7 +213,7 @@ impl Framer {
             && let Some(frame) = self.buffer.get(self.next..self.next + length)
         {
             each(frame);
-            self.next += hop;
+            self.next = self.next.saturating_add(hop);
             self.num_frames += 1;
         }
     }

@@ -1,5 +1,6 @@
 //! What a shard format promises: rows in, one file out, the same bytes for the same rows; and rows back again.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
@@ -59,6 +60,13 @@ pub struct RowSchema {
 }
 
 impl RowSchema {
+    /// The first name that two columns have.
+    #[must_use]
+    pub fn repeated(&self) -> Option<String> {
+        let mut seen = HashSet::new();
+        self.describe().into_iter().map(|column| column.name).find(|name| !seen.insert(name.clone()))
+    }
+
     /// The columns as the manifest describes them.
     #[must_use]
     pub fn describe(&self) -> Vec<ColumnSchema> {

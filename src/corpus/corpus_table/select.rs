@@ -117,6 +117,15 @@ impl CorpusTable {
     ///
     /// The text is no condition, names a column that is not there, or compares what cannot be compared.
     pub fn select(&self, sql: &str) -> Result<Self, SelectError> {
+        self.select_keeping(sql, |_| false)
+    }
+
+    /// The rows that [`Self::select`] gives, and those that `keep` names whatever the condition says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::select`].
+    pub fn select_keeping(&self, sql: &str, keep: impl Fn(usize) -> bool) -> Result<Self, SelectError> {
         let (expression, columns) = parsed(sql)?;
         let names = || self.columns().map(|(name, _)| name);
         if let Some(column) = columns.into_iter().find(|column| names().all(|name| name != column)) {
@@ -134,12 +143,12 @@ impl CorpusTable {
             return Err(SelectError::Several { sql: sql.to_owned(), width, height });
         }
         let mask = match column.dtype() {
-            DataType::Null => return Ok(self.gather(&[])),
-            DataType::Boolean => column.bool().map_err(fail)?,
+            DataType::Null => None,
+            DataType::Boolean => Some(column.bool().map_err(fail)?),
             other => return Err(SelectError::NotBoolean { sql: sql.to_owned(), dtype: other.to_string() }),
         };
-        let selected = |row: u32| mask.get(if height == 1 { 0 } else { row as usize }) == Some(true);
-        let rows: Vec<u32> = (0..self.len() as u32).filter(|row| selected(*row)).collect();
+        let selected = |row: usize| mask.and_then(|mask| mask.get(if height == 1 { 0 } else { row })) == Some(true);
+        let rows: Vec<u32> = (0..self.len()).filter(|row| selected(*row) || keep(*row)).map(|row| row as u32).collect();
         Ok(self.gather(&rows))
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanBuilder, FixedSizeListArray, Float32Array, Float64Builder, Int16Array, Int32Builder,
-    Int64Builder, LargeBinaryBuilder, LargeListArray, StringBuilder,
+    Array, ArrayBuilder, ArrayRef, BooleanBuilder, FixedSizeListArray, Float32Array, Float64Builder, Int16Array,
+    Int32Builder, Int64Builder, LargeBinaryBuilder, LargeListArray, StringBuilder,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field};
@@ -127,6 +127,8 @@ impl Cells {
     pub(super) fn finish(&mut self) -> Result<[ArrayRef; 2], WriteError> {
         let cells = self.bytes.finish();
         let frames = self.frames.finish();
+        // The next row group will be about as large: growing to it step by step would copy it once more.
+        self.bytes = LargeBinaryBuilder::with_capacity(frames.len(), cells.value_data().len());
         let cells: ArrayRef = match self.layout {
             Layout::Binary => Arc::new(cells),
             Layout::List => {

@@ -7,6 +7,7 @@ use parquet::arrow::ArrowWriter;
 use super::columns::{Cells, Extra, Fixed};
 use super::schema::arrow_schema;
 use super::{MIB, Parquet};
+use crate::corpus::Value;
 use crate::write::ShardFile;
 use crate::write::contract::{Row, RowSchema, WriteError, WriteRows};
 
@@ -57,7 +58,10 @@ impl WriteRows for Shard {
     fn push(&mut self, row: &Row<'_>) -> Result<(), WriteError> {
         /// What the columns beside the features take, roughly: it only decides where row groups end.
         const ROW_BYTES: usize = 200;
-        let cell_bytes: usize = row.cells.iter().map(|cell| cell.bytes.len()).sum();
+        let text = |value: Value<'_>| if let Value::String(text) = value { text.len() } else { 0 };
+        let texts = row.table.text(row.utterance).map_or(0, str::len)
+            + (0..self.extras.len()).map(|extra| text(row.table.extra(extra, row.utterance))).sum::<usize>();
+        let cell_bytes = texts + row.cells.iter().map(|cell| cell.bytes.len()).sum::<usize>();
         if self.held_bytes > 0 && self.held_bytes + cell_bytes + ROW_BYTES > self.group_bytes {
             self.write_group()?;
         }
