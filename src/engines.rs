@@ -16,7 +16,7 @@ const LIBRARIES: [(&str, &str); 9] = [
     ("symphonia", "0.6.1"),
     ("symphonia-adapter-libopus", "0.3.0"),
     ("symphonia-core", "0.6.1"),
-    ("zstd-sys", "2.1.2+zstd.1.5.7"),
+    ("zstd-sys", "2.1.3+zstd.1.5.7"),
 ];
 
 /// Each engine with its version. They are part of a plan's hash and stand in the manifest.

@@ -115,3 +115,19 @@ fn sound_shorter_than_a_frame_is_a_reject_of_its_column() {
         "too_short",
     );
 }
+
+#[test]
+fn a_selection_by_length_leaves_no_unreadable_file_out_unsaid() {
+    let test = CorpusTest::on(&["corpus/alba-01.flac", "bad/empty.wav"]);
+    test.run(&fbank_pipeline("select: \"duration_s > 1\"\nload: { max_reject_fraction: 0.5 }"), &[])
+        .expect_rows(1)
+        .expect_rejected("empty.wav", "load", "empty_file");
+}
+
+#[test]
+fn a_number_too_large_for_half_precision_is_a_reject() {
+    let test = CorpusTest::on(&["corpus/alba-01.flac", "corpus/noah-01.wav"]);
+    let pipeline = fbank_pipeline("load: { max_reject_fraction: 1 }\nwrite: { parquet: { dtype: f16 } }")
+        .replace("num_mel_bins: 80", "use_log_fbank: false");
+    test.run(&pipeline, &[]).expect_code(0).expect_rejected("alba-01.flac", "featurize.features", "out_of_range");
+}

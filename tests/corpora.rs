@@ -129,3 +129,12 @@ fn a_wrong_corpus_is_named_with_file_and_line() {
         .expect_code(3)
         .expect_message("nowhere");
 }
+
+#[test]
+fn a_column_of_the_corpus_and_a_feature_do_not_share_a_name() {
+    let test = CorpusTest::on(&["corpus/alba-01.flac"]);
+    let list = test.folder_file("list.jsonl", "{\"audio_filepath\": \"corpus/alba-01.flac\", \"features\": 3}\n");
+    let pipeline = crate::support::fbank_pipeline("")
+        .replace("audio_folder: { root: \"${CORPUS}\" }", &format!("jsonl: {{ path: \"{}\" }}", list.display()));
+    test.run(&pipeline, &[]).expect_code(3).expect_message("column `features`").expect_message("another name");
+}

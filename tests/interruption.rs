@@ -1,8 +1,10 @@
 //! A run that is killed or refused leaves a folder that the next run can use.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use wavemill::manifest::DatasetFolder;
 
 use crate::support::{CorpusTest, assert_same_bytes, fbank_pipeline, wavemill};
 
@@ -21,24 +23,31 @@ fn long_corpus() -> CorpusTest {
     test
 }
 
+/// Starts the pipeline on one thread and waits until its `shard`-th shard is committed, or the run is over.
+fn start_until(test: &CorpusTest, shard: usize) -> Child {
+    let mut run = test.run_command(&pipeline(), &["--threads", "1"]);
+    let mut run = run.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let record = DatasetFolder::new(test.out()).record(shard);
+    while !record.exists() && run.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    run
+}
+
 #[test]
 fn a_killed_run_resumes_to_the_same_bytes() {
     let whole = long_corpus();
     let shards = whole.run(&pipeline(), &[]).expect_rows(48).manifest().shards.len();
     assert!(shards >= 4, "{shards} shards");
     let killed = long_corpus();
-    // Each time a little later; the moment does not decide the verdict, only which states are met on the way.
-    for wait in (0..10).map(|step| Duration::from_millis(30 + 45 * step)) {
-        let mut run = killed
-            .run_command(&pipeline(), &["--threads", "2"])
-            .stderr(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(wait);
+    let mut partial = 0;
+    for shard in 0..shards - 1 {
+        let mut run = start_until(&killed, shard);
         run.kill().unwrap();
         run.wait().unwrap();
+        partial += usize::from(!killed.out().join("manifest.json").exists());
     }
+    assert!(partial > 0, "every run was over before it was killed");
     killed.run(&pipeline(), &[]).expect_rows(48);
     assert_same_bytes(&whole.out(), &killed.out());
 }
@@ -55,20 +64,11 @@ fn what_is_lost_is_made_again() {
     assert!(before == crate::support::bytes_of(&test.out()));
 }
 
-#[cfg(unix)]
 #[test]
 fn an_interrupted_run_says_how_to_go_on() {
     let test = long_corpus();
-    let run = test
-        .run_command(&pipeline(), &["--threads", "1"])
-        .stderr(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while !test.out().join("plan.parquet").exists() {
-        std::thread::yield_now();
-    }
-    let sent = std::process::Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    let run = start_until(&test, 0);
+    let sent = Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
     assert!(sent.success());
     let output = run.wait_with_output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
@@ -96,19 +96,29 @@ fn another_plan_is_refused_with_what_differs_until_it_may_overwrite() {
 #[test]
 fn two_runs_do_not_share_a_folder() {
     let test = long_corpus();
-    let mut first =
-        test.run_command(&pipeline(), &["--threads", "1"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-    while !test.out().join("plan.parquet").exists() {
-        std::thread::yield_now();
-    }
-    // Stopped, not slowed: the first run holds its lock for as long as the second one looks.
-    let stop =
-        |signal: &str| std::process::Command::new("kill").args([signal, &first.id().to_string()]).status().unwrap();
-    assert!(stop("-STOP").success());
-    let second = test.run(&pipeline(), &[]);
-    assert!(stop("-CONT").success());
-    first.wait().unwrap();
-    second.expect_code(5).expect_message("works in this folder").expect_message("--worker");
+    fs::create_dir(test.out()).unwrap();
+    let first = fs::File::create(test.out().join(".lock")).unwrap();
+    first.lock().unwrap();
+    test.run(&pipeline(), &[]).expect_code(5).expect_message("works in this folder").expect_message("--worker");
+    let commit = || wavemill(&["commit"]).arg(test.out()).output().unwrap();
+    drop(first);
+    test.run(&pipeline(), &[]).expect_rows(48);
+    let first = fs::File::open(test.out().join(".lock")).unwrap();
+    first.lock().unwrap();
+    assert_eq!(commit().status.code(), Some(5));
+    drop(first);
+    assert_eq!(commit().status.code(), Some(0));
+}
+
+#[test]
+fn data_without_its_plan_is_not_taken_for_a_dataset() {
+    let test = CorpusTest::on(&["corpus/alba-01.flac"]);
+    let outcome = test.run(&pipeline(), &[]).expect_rows(1);
+    fs::remove_file(outcome.dataset.plan()).unwrap();
+    test.run(&pipeline(), &[]).expect_code(5).expect_message("data without a plan").expect_message("--overwrite");
+    fs::write(test.out().join("data/part-00007.parquet"), "of an older run").unwrap();
+    test.run(&pipeline(), &["--overwrite"]).expect_rows(1);
+    assert!(!test.out().join("data/part-00007.parquet").exists());
 }
 
 #[test]
@@ -125,6 +135,12 @@ fn a_damaged_dataset_is_found_out() {
     flipped[whole.len() / 2] ^= 1;
     let record = outcome.dataset.record(0);
     let plan = outcome.dataset.plan();
+    let manifest = outcome.dataset.manifest();
+    let edited = |from: &str, to: &str| {
+        let text = fs::read_to_string(&manifest).unwrap();
+        assert!(text.contains(from));
+        text.replace(from, to).into_bytes()
+    };
     for (file, content, complaint) in [
         (&shard, Some(flipped), "checksum"),
         (&shard, Some(whole[..100].to_vec()), "bytes"),
@@ -133,6 +149,9 @@ fn a_damaged_dataset_is_found_out() {
         (&record, Some(b"{}".to_vec()), "damaged"),
         (&plan, None, "missing"),
         (&outcome.dataset.rejects(), Some(b"{}\n".to_vec()), "line"),
+        (&manifest, Some(edited("\"variance\"", "\"variance_\"")), "damaged"),
+        (&manifest, Some(edited("\"rejects\": 0", "\"rejects\": 1")), "totals"),
+        (&manifest, Some(edited("\"num_mel_bins\": 80", "\"num_mel_bins\": 81")), "hash"),
     ] {
         let before = fs::read(file).unwrap();
         match content {
@@ -140,7 +159,7 @@ fn a_damaged_dataset_is_found_out() {
             None => fs::remove_file(file).unwrap(),
         }
         let found = verify();
-        let findings = String::from_utf8_lossy(&found.stdout).into_owned();
+        let findings = String::from_utf8_lossy(&[found.stdout, found.stderr].concat()).into_owned();
         assert_eq!(found.status.code(), Some(5), "{findings}");
         assert!(
             findings.contains(complaint) && findings.contains(file.to_str().unwrap()),

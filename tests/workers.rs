@@ -33,3 +33,39 @@ fn workers_count_from_zero() {
         .expect_code(2)
         .expect_message("from 0 to 2");
 }
+
+#[test]
+fn workers_may_start_together() {
+    for _ in 0..4 {
+        let test = CorpusTest::on_sample();
+        // The pipeline file is written with each command: all of them stand before the first one starts.
+        let commands: Vec<_> = (0..4)
+            .map(|worker| test.run_command(&pipeline(), &["--quiet", "--worker", &format!("{worker}/4")]))
+            .collect();
+        let runs: Vec<_> = commands.into_iter().map(|mut command| command.spawn().unwrap()).collect();
+        for mut run in runs {
+            assert!(run.wait().unwrap().success());
+        }
+        let commit = wavemill(&["commit"]).arg(test.out()).output().unwrap();
+        assert!(commit.status.success(), "{}", String::from_utf8_lossy(&commit.stderr));
+    }
+}
+
+#[test]
+fn a_worker_with_all_the_bad_files_is_judged_by_the_whole() {
+    let test = CorpusTest::on_sample();
+    test.add("bad/empty.wav", "a-broken.wav");
+    let pipeline = format!("{}load: {{ max_reject_fraction: 0.1 }}\n", pipeline());
+    for worker in ["0/3", "1/3", "2/3"] {
+        test.run(&pipeline, &["--worker", worker]).expect_code(0);
+    }
+    assert!(wavemill(&["commit"]).arg(test.out()).status().unwrap().success());
+}
+
+#[test]
+fn a_worker_does_not_overwrite_what_others_make() {
+    CorpusTest::on(&["corpus/alba-01.flac"])
+        .run(&pipeline(), &["--worker", "0/2", "--overwrite"])
+        .expect_code(2)
+        .expect_message("cannot be used with");
+}

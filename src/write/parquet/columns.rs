@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, BooleanBuilder, FixedSizeListArray, Float32Array, Float64Builder, Int16Array,
-    Int32Builder, Int64Builder, LargeBinaryBuilder, LargeListArray, StringBuilder,
+    ArrayBuilder, ArrayRef, BooleanBuilder, FixedSizeListArray, Float32Array, Float64Builder, Int16Array, Int32Builder,
+    Int64Builder, LargeBinaryBuilder, LargeListArray, StringBuilder,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field};
