@@ -30,8 +30,8 @@ impl Draws<'_> {
     }
 }
 
-/// A stream of random numbers whose values are fixed for good: the generator is ChaCha8, and the maps to floats are ours,
-/// so that no update of a library changes a dataset.
+/// A stream of random numbers: the generator is ChaCha8, and the maps to floats are ours, so that no update of a library
+/// changes a dataset. (Normal draws use the logarithm and sine of the C library, which `engines` accounts for.)
 #[derive(Debug, Clone)]
 pub struct Generator(ChaCha8Rng);
 

@@ -137,9 +137,9 @@ fn a_damaged_dataset_is_found_out() {
     let plan = outcome.dataset.plan();
     let manifest = outcome.dataset.manifest();
     let edited = |from: &str, to: &str| {
-        let text = fs::read_to_string(&manifest).unwrap();
-        assert!(text.contains(from));
-        text.replace(from, to).into_bytes()
+        let written = fs::read_to_string(&manifest).unwrap();
+        assert!(written.contains(from));
+        written.replace(from, to).into_bytes()
     };
     for (file, content, complaint) in [
         (&shard, Some(flipped), "checksum"),

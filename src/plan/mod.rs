@@ -1,7 +1,8 @@
 //! A pipeline over a corpus, decided: which utterance goes to which shard, in which order, before any sound is read.
 //!
 //! Architecture invariant: a plan is a pure function of the pipeline file and the corpus, and a shard is a pure function
-//! of the plan and its number. So any thread, process or machine may make a shard, twice if need be, with the same bytes.
+//! of the plan and its number. So any thread or process may make a shard, twice if need be, with the same bytes; and any
+//! machine of the plan's kind of processor (see `engines`).
 
 mod difference;
 mod error;
