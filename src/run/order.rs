@@ -11,7 +11,7 @@ use std::time::Duration;
 use rayon::ThreadPool;
 
 /// What results may weigh while they wait for their turn, beyond one for each thread.
-const WAITING_BYTES: usize = 64 << 20;
+const WAITING_BYTES: usize = 8 << 20;
 
 /// How often a quiet line looks whether it was stopped.
 const LOOK: Duration = Duration::from_millis(100);

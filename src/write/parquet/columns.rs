@@ -109,13 +109,15 @@ impl Extra {
 pub(super) struct Cells {
     column: FeatureColumn,
     layout: Layout,
+    room: usize,
     bytes: LargeBinaryBuilder,
     frames: Int32Builder,
 }
 
 impl Cells {
-    pub(super) fn new(column: FeatureColumn, layout: Layout) -> Self {
-        Self { column, layout, bytes: LargeBinaryBuilder::new(), frames: Int32Builder::new() }
+    /// Cells of at most `room` bytes together, but for one that alone is larger.
+    pub(super) fn new(column: FeatureColumn, layout: Layout, room: usize) -> Self {
+        Self { column, layout, room, bytes: LargeBinaryBuilder::with_capacity(0, room), frames: Int32Builder::new() }
     }
 
     pub(super) fn push(&mut self, cell: &Cell) {
@@ -127,8 +129,8 @@ impl Cells {
     pub(super) fn finish(&mut self) -> Result<[ArrayRef; 2], WriteError> {
         let cells = self.bytes.finish();
         let frames = self.frames.finish();
-        // The next row group will be about as large: growing to it step by step would copy it once more.
-        self.bytes = LargeBinaryBuilder::with_capacity(frames.len(), cells.value_data().len());
+        // Room for the next row group at once: growing to it step by step would copy it, and hold it twice.
+        self.bytes = LargeBinaryBuilder::with_capacity(frames.len(), self.room);
         let cells: ArrayRef = match self.layout {
             Layout::Binary => Arc::new(cells),
             Layout::List => {

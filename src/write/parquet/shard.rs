@@ -26,13 +26,18 @@ impl Shard {
     /// Starts the file with its schema and no row.
     pub(super) fn start(format: &Parquet, schema: &RowSchema, file: ShardFile) -> Result<Self, WriteError> {
         let arrow = arrow_schema(schema, format.layout);
+        let group_bytes = (format.row_group_mib * MIB) as usize;
         Ok(Self {
             writer: ArrowWriter::try_new(file, arrow.clone(), Some(format.properties(schema)))?,
             arrow,
             fixed: Fixed::default(),
             extras: schema.extras.iter().map(|(_, kind)| Extra::new(*kind)).collect(),
-            features: schema.features.iter().map(|column| Cells::new(column.clone(), format.layout)).collect(),
-            group_bytes: (format.row_group_mib * MIB) as usize,
+            features: schema
+                .features
+                .iter()
+                .map(|column| Cells::new(column.clone(), format.layout, group_bytes))
+                .collect(),
+            group_bytes,
             held_bytes: 0,
         })
     }
