@@ -8,8 +8,7 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use wavemill::audio::Seconds;
-use wavemill::load::{Cut, Decoder, Pick};
+use wavemill::load::{Decoder, Load, Take};
 
 /// The extension tells what the project's own fixtures hold.
 const KINDS: [&str; 6] = ["wav", "flac", "mp3", "ogg", "opus", "m4a"];
@@ -34,8 +33,7 @@ fn files(folder: &Path, found: &mut BTreeMap<&'static str, (u64, PathBuf)>) {
 
 /// Decodes a whole file and counts its samples.
 fn decode(path: &Path, block: &mut Vec<f32>) -> (u64, u32) {
-    let tolerance = Seconds::new(0.5).expect("half a second");
-    let mut decoder = Decoder::open(path, Cut::whole(), Pick::Mix, tolerance).expect("a fixture that decodes");
+    let mut decoder = Decoder::open(path, Take::whole(), &Load::default()).expect("a fixture that decodes");
     let mut samples = 0;
     while decoder.read(block).expect("a fixture that decodes") {
         samples += black_box(&block).len() as u64;
@@ -44,7 +42,7 @@ fn decode(path: &Path, block: &mut Vec<f32>) -> (u64, u32) {
 }
 
 fn bench(criterion: &mut Criterion) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/corpus");
+    let folder = Path::new("fixtures/corpus");
     let mut found = BTreeMap::new();
     files(&folder, &mut found);
     assert!(!found.is_empty(), "no sound of any kind in {}", folder.display());

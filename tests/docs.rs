@@ -13,7 +13,7 @@ fn printed(arguments: &[&str]) -> String {
 
 #[test]
 fn the_pages_made_from_the_code_are_up_to_date() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let docs = Path::new("docs");
     for (page, arguments) in [
         ("stages.md", &["list", "--markdown", "stages"][..]),
         ("corpus.md", &["list", "--markdown", "corpus"][..]),
@@ -76,7 +76,7 @@ fn flow(example: &str) -> &str {
 #[test]
 fn files_of_a_family_and_rows_of_its_list_are_the_same() {
     for family in wavemill::pipeline::Pipeline::FAMILIES {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(family.name);
+        let folder = Path::new("src").join(family.name);
         for entry in family.entries {
             assert!(folder.join(format!("{}.rs", entry.name)).exists(), "{}/{} has no file", family.name, entry.name);
         }

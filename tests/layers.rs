@@ -26,7 +26,7 @@ fn imports_point_down() {
         .enumerate()
         .flat_map(|(floor, modules)| modules.iter().map(move |module| (*module, floor)))
         .collect();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let source = Path::new("src");
     let (mut files, mut imports) = (0, 0);
     for entry in walkdir::WalkDir::new(&source).into_iter().map(Result::unwrap) {
         if entry.path().extension().is_none_or(|extension| extension != "rs") {

@@ -20,7 +20,7 @@ fn variables(pipeline: &str, digits: &CorpusTest) -> (Vec<String>, u64) {
 
 #[test]
 fn every_shipped_pipeline_says_what_comes_out_and_runs() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
+    let folder = Path::new("pipelines");
     let digits = CorpusTest::on(&[]);
     digits.add("corpus/alba-02.wav", "7_alba_0.wav");
     digits.add("corpus/noah-01.wav", "3_noah_11.wav");
@@ -41,7 +41,7 @@ fn every_shipped_pipeline_says_what_comes_out_and_runs() {
         assert_eq!((manifest.totals.rows, manifest.totals.rejects), (rows, 0), "{}", path.display());
         // Nothing of this machine is in the dataset.
         let text = fs::read_to_string(out.path().join("manifest.json")).unwrap();
-        assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "{} keeps a path of this machine", path.display());
+        assert!(!text.contains(std::env::current_dir().unwrap().to_str().unwrap()), "{} keeps a path of this machine", path.display());
         ran += 1;
     }
     assert!(ran >= 5, "ran {ran} pipelines");

@@ -12,7 +12,7 @@ use wavemill::manifest::{DatasetFolder, Manifest, Reject};
 
 /// A file or folder of `fixtures/`; it must be there.
 pub(crate) fn fixture(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    let path = Path::new("fixtures").join(name);
     assert!(path.exists(), "the fixture {name} is missing");
     path
 }
@@ -20,7 +20,7 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
 /// The `wavemill` command, started in the project's folder.
 pub(crate) fn wavemill(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wavemill"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).env_remove("CORPUS");
+    command.args(arguments).env_remove("CORPUS");
     command
 }
 

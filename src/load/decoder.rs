@@ -6,6 +6,7 @@ use std::path::Path;
 use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::errors::Error as SymphoniaError;
 
+use super::Load;
 use super::channels::{self, Pick};
 use super::error::LoadError;
 use super::stream::{Header, Stream};
@@ -19,6 +20,25 @@ pub struct Cut {
     pub start: Seconds,
     /// How long it is; none for all that follows.
     pub duration: Option<Seconds>,
+}
+
+/// What one utterance takes of its file.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Take {
+    /// Which stretch.
+    pub cut: Cut,
+    /// Which channels.
+    pub pick: Pick,
+    /// The rate that the sound will be brought to, where that is known: a codec that can decode straight to it does (Opus).
+    pub rate: Option<Hertz>,
+}
+
+impl Take {
+    /// The whole file, its channels mixed, at its own rate.
+    #[must_use]
+    pub fn whole() -> Self {
+        Self { cut: Cut::whole(), pick: Pick::Mix, rate: None }
+    }
 }
 
 impl Cut {
@@ -51,12 +71,13 @@ impl Decoder {
     /// Opens a file and decodes up to the first packet of the cut, which tells the true rate and channels. Where seeking is
     /// exact (PCM, FLAC, ALAC) the file is read from the cut on, otherwise from its start.
     ///
-    /// Decoding may end up to `length_tolerance` before the cut or the length that the header claims.
+    /// `load` sets how much of the claimed length may be missing.
     ///
     /// # Errors
     ///
     /// The file cannot be read or decoded, is shorter than the cut's start, or lacks the channel.
-    pub fn open(path: &Path, cut: Cut, pick: Pick, length_tolerance: Seconds) -> Result<Self, LoadError> {
+    pub fn open(path: &Path, take: Take, load: &Load) -> Result<Self, LoadError> {
+        let Take { cut, pick, rate: _ } = take;
         let (stream, position) = open_at(path, cut.start)?;
         let (rate, num_channels) = format_of(&stream)?;
         if let Pick::Channel(channel) = pick
@@ -69,7 +90,7 @@ impl Decoder {
         if start == end {
             return Err(LoadError::NoSamples);
         }
-        let tolerance = length_tolerance.samples(rate);
+        let tolerance = Seconds::new(load.length_tolerance_s).unwrap_or(Seconds::ZERO).samples(rate);
         Ok(Self {
             pick,
             rate,
@@ -269,7 +290,8 @@ mod tests {
     }
 
     fn decode(path: &Path, cut: Cut, pick: Pick, tolerance: f64) -> Result<Vec<i16>, LoadError> {
-        let mut decoder = Decoder::open(path, cut, pick, seconds(tolerance))?;
+        let load = Load { length_tolerance_s: tolerance, ..Load::default() };
+        let mut decoder = Decoder::open(path, Take { cut, pick, rate: None }, &load)?;
         let (mut block, mut all) = (Vec::new(), Vec::new());
         while decoder.read(&mut block)? {
             assert!(!block.is_empty());

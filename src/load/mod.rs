@@ -25,6 +25,7 @@
 mod channels;
 mod decoder;
 mod error;
+mod opus;
 mod riff;
 mod source;
 mod stream;
@@ -39,7 +40,7 @@ use crate::audio::{Seconds, Waveform};
 use crate::family::Member;
 
 pub use channels::{Channels, Pick};
-pub use decoder::{Cut, Decoder, probe};
+pub use decoder::{Cut, Decoder, Take, probe};
 pub use error::LoadError;
 pub use stream::Header;
 
@@ -109,9 +110,7 @@ impl Default for Load {
 ///
 /// As [`Decoder`], with the default length tolerance of [`Load`].
 pub fn read(path: &Path) -> Result<Waveform, LoadError> {
-    let cut = Cut::whole();
-    let tolerance = Seconds::new(Load::default().length_tolerance_s).unwrap_or(cut.start);
-    let mut decoder = Decoder::open(path, cut, Pick::Mix, tolerance)?;
+    let mut decoder = Decoder::open(path, Take::whole(), &Load::default())?;
     let mut channels = vec![Vec::new(); usize::from(decoder.num_channels())];
     while let Some(range) = decoder.advance()? {
         channels::append(&decoder.decoded(), &range, &mut channels);
@@ -208,7 +207,8 @@ mod tests {
         std::fs::write(file.path(), flac).unwrap();
         let seconds = |time| Seconds::new(time).unwrap();
         let cut = Cut { start: seconds(start), duration: duration.map(seconds) };
-        let mut decoder = Decoder::open(file.path(), cut, Pick::Mix, seconds(0.1))?;
+        let load = Load { length_tolerance_s: 0.1, ..Load::default() };
+        let mut decoder = Decoder::open(file.path(), Take { cut, ..Take::whole() }, &load)?;
         let (mut block, mut all) = (Vec::new(), Vec::new());
         while decoder.read(&mut block)? {
             all.extend(block.iter().map(|sample| (sample * 32_768.0) as u8));

@@ -24,6 +24,7 @@ use symphonia::core::packet::Packet;
 use symphonia::core::units::{TimeBase, Timestamp};
 
 use super::error::LoadError;
+use super::opus::OpusDecoder;
 use super::riff;
 use super::source::Source;
 use crate::audio::{Hertz, Seconds};
@@ -32,7 +33,7 @@ use crate::audio::{Hertz, Seconds};
 static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
     let mut codecs = CodecRegistry::new();
     symphonia::default::register_enabled_codecs(&mut codecs);
-    codecs.register_audio_decoder::<symphonia_adapter_libopus::OpusDecoder>();
+    codecs.register_audio_decoder::<OpusDecoder>();
     codecs
 });
 

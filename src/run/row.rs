@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::audio::{Hertz, Seconds};
 use crate::error::chain;
 use crate::featurize::{Extract, ExtractError, Features};
-use crate::load::{Cut, Decoder, LoadError, Pick};
+use crate::load::{Cut, Decoder, LoadError, Pick, Take};
 use crate::manifest::{Dtype, Moments, Reject};
 use crate::plan::{Entry, Plan};
 use crate::rejects::rejects;
@@ -208,8 +208,8 @@ impl<'p> Worker<'p> {
             start: table.start_s(row).and_then(Seconds::new).unwrap_or(Seconds::ZERO),
             duration: table.cut_duration_s(row).and_then(Seconds::new),
         };
-        let tolerance = Seconds::new(pipeline.load.length_tolerance_s).unwrap_or(Seconds::ZERO);
-        Ok(Decoder::open(&table.audio_path(row), cut, pick, tolerance)?)
+        let rate = pipeline.resample.as_ref().map(|resample| resample.rate_hz);
+        Ok(Decoder::open(&table.audio_path(row), Take { cut, pick, rate }, &pipeline.load)?)
     }
 }
 

@@ -1,0 +1,251 @@
+//! Opus through libopus: mono and stereo, and several streams in one (RFC 7845, channel mapping families 0, 1 and 255), at
+//! any rate that the codec can decode to.
+
+use std::sync::Mutex;
+
+use opusic_c::{Channels, Decoder, SampleRate};
+use symphonia::core::audio::{AsGenericAudioBufferRef, Audio, AudioBuffer, AudioMut, AudioSpec, GenericAudioBufferRef};
+use symphonia::core::codecs::CodecInfo;
+use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions, FinalizeResult};
+use symphonia::core::codecs::registry::{RegisterableAudioDecoder, SupportedAudioCodec};
+use symphonia::core::errors::{Result, decode_error, unsupported_error};
+use symphonia::core::packet::PacketRef;
+use symphonia::core::support_audio_codec;
+
+/// The rate of an Opus stream's time stamps, whatever it is decoded to.
+pub(super) const TICKS_PER_SECOND: u32 = 48_000;
+
+/// The longest packet, in seconds: 120 ms.
+const LONGEST_PACKET: f64 = 0.12;
+
+/// What the identification header says (RFC 7845, 5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OpusHead {
+    pub(super) channels: u8,
+    /// Samples at 48 kHz to drop at the start.
+    pub(super) pre_skip: u16,
+    streams: u8,
+    coupled: u8,
+    mapping: [u8; MOST_CHANNELS],
+}
+
+/// The place of a channel that no stream holds.
+const SILENT: u8 = 255;
+
+/// Channel orders are defined for one to eight channels.
+const MOST_CHANNELS: usize = 8;
+
+impl OpusHead {
+    /// Reads the header as Ogg and Matroska keep it.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let fixed = bytes.strip_prefix(b"OpusHead")?;
+        let channels = *fixed.get(1)?;
+        let pre_skip = u16::from_le_bytes([*fixed.get(2)?, *fixed.get(3)?]);
+        let mut mapping = [0; MOST_CHANNELS];
+        if *fixed.get(10)? == 0 {
+            mapping[1] = 1;
+            return Some(Self { channels, pre_skip, streams: 1, coupled: u8::from(channels == 2), mapping });
+        }
+        let table = fixed.get(13..13 + usize::from(channels))?;
+        mapping.get_mut(..table.len())?.copy_from_slice(table);
+        Some(Self { channels, pre_skip, streams: *fixed.get(11)?, coupled: *fixed.get(12)?, mapping })
+    }
+}
+
+/// A decoder whose output is never trimmed: every packet gives as many samples as it stands for.
+pub(super) struct OpusDecoder {
+    params: AudioCodecParameters,
+    /// One for each stream in a packet. A mutex that is never locked: libopus may change threads, but not be shared.
+    streams: Vec<Mutex<Stream>>,
+    mapping: [u8; MOST_CHANNELS],
+    coupled: u8,
+    buffer: AudioBuffer<f32>,
+}
+
+/// One stream of one or two channels.
+struct Stream {
+    decoder: Decoder,
+    channels: usize,
+    interleaved: Vec<f32>,
+}
+
+impl OpusDecoder {
+    fn new(params: &AudioCodecParameters) -> Result<Self> {
+        let Some(channels) = params.channels.clone() else {
+            return unsupported_error("opus: the number of channels is missing");
+        };
+        let Some(head) = params.extra_data.as_deref().and_then(OpusHead::read) else {
+            return decode_error("opus: the identification header is missing or damaged");
+        };
+        if usize::from(head.channels) != channels.count() || head.coupled > head.streams || head.streams == 0 {
+            return decode_error("opus: the identification header contradicts itself or the container");
+        }
+        let last = u16::from(head.streams) + u16::from(head.coupled);
+        if head.mapping[..channels.count()].iter().any(|at| *at != SILENT && u16::from(*at) >= last) {
+            return decode_error("opus: a channel of a stream that is not there");
+        }
+        let rate = params.sample_rate.unwrap_or(TICKS_PER_SECOND);
+        let Some(known) = sample_rate(rate) else {
+            return unsupported_error("opus: decodes to 8, 12, 16, 24 and 48 kHz");
+        };
+        let longest = (f64::from(rate) * LONGEST_PACKET) as usize;
+        let stream = |stream| {
+            let (layout, channels) = if stream < head.coupled { (Channels::Stereo, 2) } else { (Channels::Mono, 1) };
+            let decoder = Decoder::new(layout, known).ok()?;
+            Some(Mutex::new(Stream { decoder, channels, interleaved: vec![0.0; longest * channels] }))
+        };
+        let Some(streams) = (0..head.streams).map(stream).collect() else {
+            return decode_error("opus: libopus refuses to start");
+        };
+        let buffer = AudioBuffer::new(AudioSpec::new(rate, channels), longest);
+        Ok(Self { params: params.clone(), streams, mapping: head.mapping, coupled: head.coupled, buffer })
+    }
+
+    /// Decodes every stream of a packet and gives the number of samples that each has.
+    fn decode_streams(&mut self, packet: &[u8]) -> Option<usize> {
+        let mut rest = packet;
+        let mut own = Vec::new();
+        let mut frames = None;
+        let last = self.streams.len() - 1;
+        for (index, stream) in self.streams.iter_mut().enumerate() {
+            let data = if index == last { rest } else { undelimited(&mut rest, &mut own)? };
+            // libopus would take an empty packet for a lost one and make one up.
+            if data.is_empty() {
+                return None;
+            }
+            let stream = stream.get_mut().ok()?;
+            let decoded = stream.decoder.decode_float_to_slice(data, &mut stream.interleaved, false).ok()?;
+            if *frames.get_or_insert(decoded) != decoded {
+                return None;
+            }
+        }
+        frames
+    }
+
+    /// The channel of the decoded streams that output channel `channel` is: which stream, and which of its channels.
+    fn origin(&self, channel: usize) -> Option<(usize, usize)> {
+        let at = self.mapping[channel];
+        match at {
+            SILENT => None,
+            at if at < 2 * self.coupled => Some((usize::from(at / 2), usize::from(at % 2))),
+            at => Some((usize::from(at - self.coupled), 0)),
+        }
+    }
+}
+
+/// Takes one self-delimited packet (RFC 6716, appendix B) from the front of `rest` and gives it in the usual form, built in
+/// `own`: the length of its last frame, which is usually what is left, taken out.
+fn undelimited<'a>(rest: &mut &[u8], own: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    /// A frame's length, of one or two bytes (RFC 6716, 3.2.1).
+    fn length(bytes: &[u8], at: &mut usize) -> Option<usize> {
+        let first = usize::from(*bytes.get(*at)?);
+        *at += 1;
+        if first < 252 {
+            return Some(first);
+        }
+        let second = usize::from(*bytes.get(*at)?);
+        *at += 1;
+        Some(second * 4 + first)
+    }
+    let bytes = *rest;
+    let mut at = 1;
+    // Bytes of all frames but the last, and how many frames are as long as the last.
+    let (mut others, mut alike, mut padding) = (0, 1, 0);
+    match bytes.first()? & 3 {
+        0 => {}
+        1 => alike = 2,
+        2 => others = length(bytes, &mut at)?,
+        _ => {
+            let count = *bytes.get(at)?;
+            at += 1;
+            if count & 0x40 != 0 {
+                while let more @ 255 = *bytes.get(at)? {
+                    at += 1;
+                    padding += usize::from(more) - 1;
+                }
+                padding += usize::from(*bytes.get(at)?);
+                at += 1;
+            }
+            let frames = usize::from(count & 0x3F);
+            if count & 0x80 == 0 {
+                alike = frames;
+            } else {
+                for _ in 1..frames {
+                    others += length(bytes, &mut at)?;
+                }
+            }
+        }
+    }
+    own.clear();
+    own.extend_from_slice(bytes.get(..at)?);
+    let last = length(bytes, &mut at)?;
+    let end = at + others + last * alike + padding;
+    own.extend_from_slice(bytes.get(at..end)?);
+    *rest = &bytes[end..];
+    Some(own)
+}
+
+/// The rate as libopus names it; none where it decodes to no such rate.
+pub(super) const fn sample_rate(rate: u32) -> Option<SampleRate> {
+    match rate {
+        8_000 => Some(SampleRate::Hz8000),
+        12_000 => Some(SampleRate::Hz12000),
+        16_000 => Some(SampleRate::Hz16000),
+        24_000 => Some(SampleRate::Hz24000),
+        48_000 => Some(SampleRate::Hz48000),
+        _ => None,
+    }
+}
+
+impl AudioDecoder for OpusDecoder {
+    fn codec_info(&self) -> &CodecInfo {
+        &Self::supported_codecs()[0].info
+    }
+
+    fn reset(&mut self) {
+        for stream in &mut self.streams {
+            let done = stream.get_mut().map(|stream| stream.decoder.reset());
+            debug_assert!(matches!(done, Ok(Ok(()))), "libopus resets every state that it made");
+        }
+    }
+
+    fn codec_params(&self) -> &AudioCodecParameters {
+        &self.params
+    }
+
+    fn decode_ref(&mut self, packet: &PacketRef<'_>) -> Result<GenericAudioBufferRef<'_>> {
+        self.buffer.clear();
+        let Some(frames) = self.decode_streams(packet.data) else { return decode_error("opus: the packet is damaged") };
+        self.buffer.render_uninit(Some(frames));
+        for channel in 0..self.buffer.num_planes() {
+            let Some((stream, of)) = self.origin(channel) else { continue };
+            let (Ok(stream), Some(plane)) = (self.streams[stream].get_mut(), self.buffer.plane_mut(channel)) else {
+                continue;
+            };
+            let samples = stream.interleaved[of..].iter().step_by(stream.channels);
+            for (out, sample) in plane.iter_mut().zip(samples) {
+                *out = *sample;
+            }
+        }
+        Ok(self.buffer.as_generic_audio_buffer_ref())
+    }
+
+    fn finalize(&mut self) -> FinalizeResult {
+        FinalizeResult::default()
+    }
+
+    fn last_decoded(&self) -> GenericAudioBufferRef<'_> {
+        self.buffer.as_generic_audio_buffer_ref()
+    }
+}
+
+impl RegisterableAudioDecoder for OpusDecoder {
+    fn try_registry_new(params: &AudioCodecParameters, _: &AudioDecoderOptions) -> Result<Box<dyn AudioDecoder>> {
+        Ok(Box::new(Self::new(params)?))
+    }
+
+    fn supported_codecs() -> &'static [SupportedAudioCodec] {
+        &[support_audio_codec!(CODEC_ID_OPUS, "opus", "Opus")]
+    }
+}
