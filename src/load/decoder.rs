@@ -9,7 +9,7 @@ use symphonia::core::errors::Error as SymphoniaError;
 use super::Load;
 use super::channels::{self, Pick};
 use super::error::LoadError;
-use super::stream::{Header, Stream};
+use super::stream::{Header, Piece, Stream};
 use crate::audio::{Hertz, Seconds};
 
 /// Which stretch of the file. It becomes whole samples at the file's own rate, each time rounded on its own:
@@ -60,16 +60,16 @@ pub struct Decoder {
     cut: Range<u64>,
     /// The most that may be missing at the end, in samples.
     tolerance: u64,
-    /// The sample of the file that the next packet starts at.
+    /// The sample of the file that follows the last one decoded.
     position: u64,
-    /// Whether a packet is decoded and not yet given.
-    pending: bool,
+    /// What is decoded and not yet given.
+    pending: Option<Piece>,
     finished: bool,
 }
 
 impl Decoder {
-    /// Opens a file and decodes up to the first packet of the cut, which tells the true rate and channels. Where seeking is
-    /// exact (PCM, FLAC, ALAC) the file is read from the cut on, otherwise from its start.
+    /// Opens a file and decodes the first packet, which tells the true rate and channels, then goes to where decoding has
+    /// to begin for the cut to be exactly what a decode of the whole file has there.
     ///
     /// `load` sets how much of the claimed length may be missing.
     ///
@@ -77,8 +77,8 @@ impl Decoder {
     ///
     /// The file cannot be read or decoded, is shorter than the cut's start, or lacks the channel.
     pub fn open(path: &Path, take: Take, load: &Load) -> Result<Self, LoadError> {
-        let Take { cut, pick, rate: _ } = take;
-        let (stream, position) = open_at(path, cut.start)?;
+        let Take { cut, pick, rate } = take;
+        let (mut stream, first) = open_first(path, rate)?;
         let (rate, num_channels) = format_of(&stream)?;
         if let Pick::Channel(channel) = pick
             && channel >= num_channels
@@ -90,6 +90,14 @@ impl Decoder {
         if start == end {
             return Err(LoadError::NoSamples);
         }
+        let mut pending = Some(first);
+        if start >= pending.as_ref().map_or(0, Piece::end) {
+            pending = None;
+            if !stream.seek(start) {
+                // Beyond the end, or lost on the way: from the start it is known for certain.
+                stream = Stream::open(path, take.rate)?;
+            }
+        }
         let tolerance = Seconds::new(load.length_tolerance_s).unwrap_or(Seconds::ZERO).samples(rate);
         Ok(Self {
             pick,
@@ -97,9 +105,9 @@ impl Decoder {
             channels: num_channels,
             cut: start..end,
             tolerance,
-            position,
+            position: 0,
             stream,
-            pending: true,
+            pending,
             finished: false,
         })
     }
@@ -138,15 +146,20 @@ impl Decoder {
         while !self.finished {
             // Whatever fails, nothing comes after it.
             self.finished = true;
-            if !std::mem::take(&mut self.pending) && self.stream.advance()?.is_none() {
+            let piece = match self.pending.take() {
+                Some(piece) => Some(piece),
+                None => self.stream.advance()?,
+            };
+            let Some(piece) = piece else {
                 self.check_end()?;
                 return Ok(None);
-            }
-            let at = self.position;
-            let frames = self.checked_frames(at)?;
-            let within = |sample: u64| sample.saturating_sub(at).min(frames as u64) as usize;
+            };
+            self.check_format(piece.start)?;
+            let within = |sample: u64| {
+                piece.range.start + sample.saturating_sub(piece.start).min(piece.range.len() as u64) as usize
+            };
             let range = within(self.cut.start)..within(self.cut.end);
-            self.position = at.saturating_add(frames as u64);
+            self.position = piece.end();
             self.finished = self.position >= self.cut.end;
             if !range.is_empty() {
                 return Ok(Some(range));
@@ -155,27 +168,29 @@ impl Decoder {
         Ok(None)
     }
 
-    /// The length of the packet at hand, which must have the rate and channels of the first.
-    fn checked_frames(&self, at: u64) -> Result<usize, LoadError> {
+    /// A packet must have the rate and channels of the first.
+    fn check_format(&self, at: u64) -> Result<(), LoadError> {
         let (rate, channels) = format_of(&self.stream)?;
         if (rate, channels) != (self.rate, self.channels) {
             return Err(LoadError::FormatChanges { at: Seconds::of_samples(at, self.rate), rate, channels });
         }
-        Ok(self.stream.decoded().frames())
+        Ok(())
     }
 
     /// Judges an end of the file that came before the end of the cut.
     fn check_end(&self) -> Result<(), LoadError> {
         let time = |samples| Seconds::of_samples(samples, self.rate);
-        let enough = self.position.saturating_add(self.tolerance);
+        // Nothing was given where the cut begins behind the end.
+        let position = self.position.max(self.stream.passed());
+        let enough = position.saturating_add(self.tolerance);
         if let Some(claimed) = self.stream.promised_samples()
             && claimed > enough
         {
-            return Err(LoadError::Truncated { claimed: time(claimed), decoded: time(self.position) });
+            return Err(LoadError::Truncated { claimed: time(claimed), decoded: time(position) });
         }
         let end = (self.cut.end != u64::MAX).then_some(self.cut.end);
-        if self.cut.start >= self.position || end.is_some_and(|end| end > enough) {
-            let (start, length) = (time(self.cut.start), time(self.position));
+        if self.cut.start >= position || end.is_some_and(|end| end > enough) {
+            let (start, length) = (time(self.cut.start), time(position));
             return Err(LoadError::CutOutOfRange { start, end: end.map(time), length });
         }
         Ok(())
@@ -188,7 +203,7 @@ impl Decoder {
 ///
 /// The file cannot be read, or it is no sound that could be decoded.
 pub fn probe(path: &Path) -> Result<Header, LoadError> {
-    let mut stream = Stream::open(path)?;
+    let mut stream = Stream::open(path, None)?;
     if let Some(header) = stream.header() {
         return Ok(header);
     }
@@ -199,30 +214,11 @@ pub fn probe(path: &Path) -> Result<Header, LoadError> {
     Ok(Header { sample_rate, num_channels, num_samples: stream.num_samples() })
 }
 
-/// A stream whose first packet of interest is decoded, and the sample of the file that this packet starts at.
-fn open_at(path: &Path, start: Seconds) -> Result<(Stream, u64), LoadError> {
-    let (mut stream, tick) = open_first(path)?;
-    let target = start.samples(format_of(&stream)?.0);
-    // A FLAC file cut from a longer one may begin at any sample number: where in it a seek would lead is not known.
-    if tick != 0 || target < stream.decoded().frames() as u64 || !stream.counts_samples() {
-        return Ok((stream, 0));
-    }
-    if stream.seek(target)
-        && let Some(tick) = stream.advance()?
-        && let Ok(position) = u64::try_from(tick)
-        && position <= target
-    {
-        return Ok((stream, position));
-    }
-    // Beyond the end, or lost on the way: from the start it is known for certain.
-    Ok((open_first(path)?.0, 0))
-}
-
-/// A stream whose first packet is decoded, and the tick that it bears.
-fn open_first(path: &Path) -> Result<(Stream, i64), LoadError> {
-    let mut stream = Stream::open(path)?;
-    if let Some(tick) = stream.advance()? {
-        return Ok((stream, tick));
+/// A stream whose first packet is decoded.
+fn open_first(path: &Path, rate: Option<Hertz>) -> Result<(Stream, Piece), LoadError> {
+    let mut stream = Stream::open(path, rate)?;
+    if let Some(piece) = stream.advance()? {
+        return Ok((stream, piece));
     }
     // Not one packet. The header, if it promised some, was wrong.
     match (stream.header(), stream.promised_samples()) {

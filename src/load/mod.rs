@@ -23,8 +23,13 @@
 //! ```
 
 mod channels;
+mod clock;
 mod decoder;
 mod error;
+mod flac;
+mod history;
+mod matroska;
+mod mp4;
 mod opus;
 mod riff;
 mod source;

@@ -27,6 +27,7 @@ pub(super) struct OpusHead {
     pub(super) pre_skip: u16,
     streams: u8,
     coupled: u8,
+    /// For each channel the place in the streams that it is found at, in the order of a WAV.
     mapping: [u8; MOST_CHANNELS],
 }
 
@@ -35,6 +36,19 @@ const SILENT: u8 = 255;
 
 /// Channel orders are defined for one to eight channels.
 const MOST_CHANNELS: usize = 8;
+
+/// For each channel of a WAV, in its order, which one it is in the order of Vorbis, by the number of channels (RFC 7845,
+/// 5.1.1.2; left, right, centre, low frequencies, and then the rear before the sides).
+const VORBIS_TO_WAV: [&[usize]; MOST_CHANNELS] = [
+    &[0],
+    &[0, 1],
+    &[0, 2, 1],
+    &[0, 1, 2, 3],
+    &[0, 2, 1, 3, 4],
+    &[0, 2, 1, 5, 3, 4],
+    &[0, 2, 1, 6, 5, 3, 4],
+    &[0, 2, 1, 7, 5, 6, 3, 4],
+];
 
 impl OpusHead {
     /// Reads the header as Ogg and Matroska keep it.
@@ -48,7 +62,10 @@ impl OpusHead {
             return Some(Self { channels, pre_skip, streams: 1, coupled: u8::from(channels == 2), mapping });
         }
         let table = fixed.get(13..13 + usize::from(channels))?;
-        mapping.get_mut(..table.len())?.copy_from_slice(table);
+        let order = VORBIS_TO_WAV.get(table.len().checked_sub(1)?)?;
+        for (channel, at) in mapping.iter_mut().zip(0..table.len()) {
+            *channel = table[if *fixed.get(10)? == 1 { order[at] } else { at }];
+        }
         Some(Self { channels, pre_skip, streams: *fixed.get(11)?, coupled: *fixed.get(12)?, mapping })
     }
 }
@@ -184,6 +201,22 @@ fn undelimited<'a>(rest: &mut &[u8], own: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     own.extend_from_slice(bytes.get(at..end)?);
     *rest = &bytes[end..];
     Some(own)
+}
+
+/// Samples at 48 kHz that a packet stands for (RFC 6716, 3.1 and 3.2); 0 where it is damaged.
+pub(super) fn duration(packet: &[u8]) -> u64 {
+    let Some(first) = packet.first() else { return 0 };
+    let frame = match first >> 3 {
+        config @ 0..12 => [480, 960, 1_920, 2_880][usize::from(config % 4)],
+        config @ 12..16 => [480, 960][usize::from(config % 2)],
+        config => [120, 240, 480, 960][usize::from(config % 4)],
+    };
+    let frames = match first & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => packet.get(1).map_or(0, |count| u64::from(count & 0x3F)),
+    };
+    frame * frames
 }
 
 /// The rate as libopus names it; none where it decodes to no such rate.

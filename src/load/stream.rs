@@ -2,31 +2,36 @@
 //! from doing wrong.
 
 use std::io;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::{
-    CODEC_ID_ALAC, CODEC_ID_FLAC, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_S32LE,
+    CODEC_ID_ALAC, CODEC_ID_FLAC, CODEC_ID_OPUS, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_S32LE,
 };
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::{Hint, Probe, ProbeOptions};
 use symphonia::core::formats::well_known::{
-    FORMAT_ID_AIFF, FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MP3, FORMAT_ID_OGG, FORMAT_ID_WAVE,
+    FORMAT_ID_AIFF, FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_MP1, FORMAT_ID_MP2,
+    FORMAT_ID_MP3, FORMAT_ID_OGG, FORMAT_ID_WAVE,
 };
-use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType};
+use symphonia::core::formats::{FormatId, FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
-use symphonia::core::units::{TimeBase, Timestamp};
+use symphonia::core::units::{Duration, Timestamp};
 
+use super::clock::Clock;
 use super::error::LoadError;
-use super::opus::OpusDecoder;
-use super::riff;
+use super::history::{Entry, History};
+use super::mp4::Edits;
+use super::opus::{self, OpusDecoder, OpusHead};
 use super::source::Source;
+use super::{flac, matroska, riff};
 use crate::audio::{Hertz, Seconds};
 
 /// Every codec of symphonia, and Opus, which it lacks, through libopus.
@@ -69,45 +74,71 @@ pub struct Header {
     /// The number of channels, at least 1.
     pub num_channels: u16,
     /// Samples per channel; none where the header does not say. An estimate for MP3 without a LAME tag, a packet more than
-    /// comes for Opus and ALAC in CAF, exact for most others.
+    /// comes for ALAC in CAF, exact for most others.
     pub num_samples: Option<u64>,
+}
+
+/// What a packet gave: which of the decoded samples are sound, and where in the file they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// The sample of the file that the first of them is.
+    pub(super) start: u64,
+    /// Their place in [`Stream::decoded`]; not empty.
+    pub(super) range: Range<usize>,
+}
+
+impl Piece {
+    /// The sample of the file that follows the last of them.
+    pub(super) const fn end(&self) -> u64 {
+        self.start.saturating_add(self.range.end as u64 - self.range.start as u64)
+    }
 }
 
 /// An open file: demuxer and decoder.
 pub(super) struct Stream {
+    path: PathBuf,
     format: Box<dyn FormatReader>,
+    container: FormatId,
     decoder: Box<dyn AudioDecoder>,
+    /// The decoder of the stretch to come, where one is due.
+    successor: Option<Box<dyn AudioDecoder>>,
+    params: AudioCodecParameters,
     track: u32,
-    time_base: Option<TimeBase>,
+    clock: Clock,
+    history: History,
+    entry: Entry,
+    stretch: i64,
     num_samples: Option<u64>,
     /// Whether the header says how many samples the encoder put in front.
     has_delay: bool,
+    /// Samples to drop from the last packet, where only the end of the container tells.
+    padding: i64,
+    /// A packet that was read and is still to be decoded.
+    ahead: Option<Packet>,
     /// Where the packet that was read last would be heard.
     at: Seconds,
-    order: Order,
-}
-
-/// What is known of the tick that the next packet should bear.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
-    /// Nothing: it is the first.
-    First,
-    /// Nothing: the one before was the first, whose start the decoder may have cut off.
-    Second,
-    /// This tick, where ticks count samples.
-    Follows(i64),
+    /// The sample that the next packet should start with.
+    expected: Option<i64>,
+    /// The samples of the packet before, the measure of blocks that are all alike.
+    block: u64,
+    /// The sample that the last packet read starts with, decoded or not.
+    passed: u64,
+    /// Whether the file is over.
+    ended: bool,
 }
 
 impl Stream {
-    pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
+    /// Opens a file; Opus is decoded to `rate` if it can be.
+    pub(super) fn open(path: &Path, rate: Option<Hertz>) -> Result<Self, LoadError> {
         let mut source = Source::open(path)?;
-        let zero = Seconds::of_samples(0, ANY_RATE);
         let unreadable = |source| LoadError::Unreadable { source };
         if let Some(feature) = unread_format(&mut source).map_err(unreadable)? {
             return Err(LoadError::UnsupportedFormat { feature });
         }
         let patches = riff::patches(&mut source).map_err(unreadable)?;
         source.patch(patches);
+        let edits = Edits::read(&mut source).map_err(unreadable)?;
+        let padding_ns = matroska::discard_padding(&mut source).map_err(unreadable)?;
         io::Seek::rewind(&mut source).map_err(unreadable)?;
         let source = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
         let format = FORMATS
@@ -115,17 +146,41 @@ impl Stream {
             .map_err(|error| match error {
                 // The probe found nothing, in contrast to a demuxer that knows its format but not this form of it.
                 SymphoniaError::Unsupported(what) if what.starts_with("core (probe)") => LoadError::UnknownFormat,
-                error => LoadError::demuxing(error, zero),
+                error => LoadError::demuxing(error, Seconds::ZERO),
             })?;
         let track = format.default_track(TrackType::Audio).ok_or(LoadError::NoAudioTrack)?;
+        let container = format.format_info().format;
+        let params = params_of(track, rate)?;
+        let head = opus_head(&params);
+        let edit = edits.of(track.id);
+        let clock = Clock::new(params.sample_rate, track.time_base);
+        let clock = match container {
+            FORMAT_ID_ISOMP4 => clock.skipping(edit.start.try_into().unwrap_or(i64::MAX)).until(edit.end),
+            FORMAT_ID_OGG => clock.skipping(head.map_or(0, |head| head.pre_skip.into())),
+            // Ticks are milliseconds here. Only Opus is known to start before the sound does.
+            FORMAT_ID_MKV => clock.skipping(head.map_or(0, |head| opus_samples(head.pre_skip.into(), &params))),
+            _ => clock,
+        };
         Ok(Self {
-            decoder: decoder_of(track)?,
+            path: path.to_owned(),
+            container,
+            decoder: decoder_of(&params)?,
+            successor: None,
             track: track.id,
-            time_base: track.time_base,
-            num_samples: track.num_frames,
+            num_samples: track.num_frames.map(|frames| clock.length(frames)),
             has_delay: track.delay.is_some(),
-            at: zero,
-            order: Order::First,
+            padding: if head.is_some() { opus_samples(padding_ns * 6 / 125_000, &params) } else { 0 },
+            history: History::of(params.codec),
+            params,
+            clock,
+            entry: Entry::START,
+            stretch: 0,
+            ahead: None,
+            at: Seconds::ZERO,
+            expected: None,
+            block: 0,
+            passed: 0,
+            ended: false,
             format,
         })
     }
@@ -144,9 +199,9 @@ impl Stream {
     }
 
     /// The number of samples that must come, where the header is exact: it counts them, and does not estimate (MP3 without
-    /// a LAME tag), nor count what is dropped (Opus, ALAC in CAF), nor look at the last page that is there (Ogg).
+    /// a LAME tag), nor count what is dropped (ALAC in CAF), nor look at the last page that is there (Ogg).
     pub(super) fn promised_samples(&self) -> Option<u64> {
-        let exact = match self.format.format_info().format {
+        let exact = match self.container {
             FORMAT_ID_WAVE | FORMAT_ID_AIFF | FORMAT_ID_FLAC | FORMAT_ID_ISOMP4 => true,
             FORMAT_ID_CAF => self.is_pcm(),
             FORMAT_ID_MP3 => self.has_delay,
@@ -155,96 +210,189 @@ impl Stream {
         self.num_samples.filter(|_| exact)
     }
 
-    /// Whether packets bear the number of their first sample, and a decode after a seek was measured to be the same, bit
-    /// by bit, as a decode from the start. Not so for ADPCM, which symphonia 0.6.1 sends beyond the end of the file, nor for
-    /// Matroska, where it lands seconds late, nor for codecs whose packets need the ones before them.
-    pub(super) fn counts_samples(&self) -> bool {
-        let params = self.decoder.codec_params();
-        self.ticks_are_samples()
-            && match self.format.format_info().format {
+    /// Whether a seek leads to a packet whose first sample is known. Not so in Matroska, where symphonia 0.6.1 lands seconds
+    /// late, nor for ADPCM, which it sends beyond the end of the file.
+    fn can_seek(&self) -> bool {
+        self.clock.is_of_ticks()
+            && match self.container {
                 FORMAT_ID_WAVE | FORMAT_ID_AIFF => self.is_pcm(),
-                FORMAT_ID_CAF => self.is_pcm() || params.codec == CODEC_ID_ALAC,
-                FORMAT_ID_FLAC => params.codec == CODEC_ID_FLAC,
-                FORMAT_ID_ISOMP4 => params.codec == CODEC_ID_ALAC,
+                FORMAT_ID_CAF => self.is_pcm() || self.params.codec == CODEC_ID_ALAC,
+                FORMAT_ID_FLAC => self.params.codec == CODEC_ID_FLAC,
+                FORMAT_ID_ISOMP4 | FORMAT_ID_MP1 | FORMAT_ID_MP2 | FORMAT_ID_MP3 | FORMAT_ID_OGG => true,
                 _ => false,
             }
     }
 
-    fn ticks_are_samples(&self) -> bool {
-        let rate = self.decoder.codec_params().sample_rate;
-        self.time_base.is_some_and(|base| base.numer.get() == 1 && Some(base.denom.get()) == rate)
-    }
-
-    /// By how many ticks a packet may be off the end of the one before; none where it says nothing. Demuxers skip what they
-    /// cannot read, and all that follows would be heard too early.
+    /// By how many samples a packet may be off the end of the one before; none where it says nothing. Demuxers skip what
+    /// they cannot read, and all that follows would be heard too early.
     fn bearable_gap(&self) -> Option<u64> {
         // Ogg counts per page, where a few samples more or less are no loss; what gets lost is a page, of one or more
         // packets, and the usual packet of speech (Opus) is 20 ms. MP3 has no ticks, and those of MP4 made while recording
         // are of a clock (Android).
         const OGG_PER_SECOND: u32 = 100;
-        match self.time_base {
-            Some(base) if self.format.format_info().format == FORMAT_ID_OGG && self.ticks_are_samples() => {
-                Some(u64::from(base.denom.get() / OGG_PER_SECOND))
-            }
-            _ => self.counts_samples().then_some(0),
+        match self.container {
+            _ if !self.clock.is_of_ticks() => None,
+            FORMAT_ID_OGG => self.params.sample_rate.map(|rate| u64::from(rate / OGG_PER_SECOND)),
+            FORMAT_ID_ISOMP4 if self.params.codec != CODEC_ID_ALAC => None,
+            _ => self.can_seek().then_some(0),
         }
     }
 
     fn is_pcm(&self) -> bool {
-        (CODEC_ID_PCM_S32LE..=CODEC_ID_PCM_MULAW).contains(&self.decoder.codec_params().codec)
+        (CODEC_ID_PCM_S32LE..=CODEC_ID_PCM_MULAW).contains(&self.params.codec)
     }
 
-    /// Goes to the packet that holds sample `to`, or one before it; only where [`counts_samples`](Self::counts_samples).
-    /// False where that failed: the file then stands anywhere.
-    pub(super) fn seek(&mut self, to: u64) -> bool {
-        let Ok(to) = i64::try_from(to) else { return false };
-        let to = SeekTo::Timestamp { ts: Timestamp::new(to), track_id: self.track };
-        self.decoder.reset();
-        self.order = Order::First;
-        self.format.seek(SeekMode::Accurate, to).is_ok()
-    }
-
-    /// Decodes the next packet that holds samples and says at which tick of the track it starts; none at the end.
-    /// [`decoded`](Self::decoded) has the samples.
-    pub(super) fn advance(&mut self) -> Result<Option<i64>, LoadError> {
-        loop {
-            let Some(packet) = self.next_packet()? else { return Ok(None) };
-            let frames = match self.decoder.decode(&packet) {
-                Ok(decoded) => decoded.frames(),
-                // The last packet may be cut short where the file is. The length tells whether that is a fault.
-                Err(SymphoniaError::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    let at = self.at;
-                    return match self.next_packet()? {
-                        None => Ok(None),
-                        Some(_) => Err(LoadError::Corrupt { at, source: SymphoniaError::IoError(error) }),
-                    };
-                }
-                Err(error) => return Err(decoding(self.at)(error)),
-            };
-            if frames > 0 {
-                let tick = packet.pts.get();
-                self.check_order(tick, frames)?;
-                return Ok(Some(tick));
+    /// Goes to where decoding must begin for the sound from sample `target` on, which lies behind what was decoded; where
+    /// packets do not tell their samples, that is where the stream stands. False if the way was lost: the file then stands
+    /// anywhere.
+    pub(super) fn seek(&mut self, target: u64) -> bool {
+        let Ok(target) = i64::try_from(target) else { return true };
+        let rate = self.clock.rate();
+        let entry = self.history.entry(target, rate);
+        let Ok(fresh) = decoder_of(&self.params) else { return true };
+        if !self.can_seek() {
+            // Packets that say how long they are can at least be passed over undecoded.
+            if entry != Entry::START && self.counts_undecoded() {
+                (self.entry, self.decoder) = (entry, fresh);
+                self.stretch = self.history.stretch(entry.hear_from, rate);
             }
+            return true;
+        }
+        let from = if self.history == History::Independent { target } else { entry.feed_from };
+        if from <= 0 || !self.clock.starts_at_zero() {
+            return true;
+        }
+        let to = if self.container == FORMAT_ID_OGG { self.before_last_page(from) } else { from };
+        let to = Timestamp::new(self.clock.tick_of(to.max(0)));
+        if self.format.seek(SeekMode::Accurate, SeekTo::Timestamp { ts: to, track_id: self.track }).is_err() {
+            return false;
+        }
+        (self.entry, self.decoder, self.expected) = (entry, fresh, None);
+        self.stretch = self.history.stretch(entry.hear_from.max(0), rate);
+        self.ahead = self.next_packet().ok().flatten();
+        self.ahead.as_ref().is_some_and(|packet| self.clock.start_of(packet.pts.get()) <= from)
+    }
+
+    /// The sample to seek to so that it is not on the last page: symphonia dates that page by its end, and how much of the
+    /// end is padding is known only to who comes from the page before.
+    fn before_last_page(&self, from: i64) -> i64 {
+        /// No encoder was seen to fill a page with more.
+        const LONGEST_PAGE_S: i64 = 30;
+        let end = self.num_samples.and_then(|end| i64::try_from(end).ok()).unwrap_or(i64::MAX);
+        from.min(end.saturating_sub(LONGEST_PAGE_S * i64::from(self.clock.rate())))
+    }
+
+    /// Whether the samples of a packet are known without decoding it.
+    fn counts_undecoded(&self) -> bool {
+        self.clock.is_of_ticks() || self.params.codec == CODEC_ID_OPUS
+    }
+
+    /// Decodes the next packet that holds sound; none at the end. [`decoded`](Self::decoded) has its samples.
+    pub(super) fn advance(&mut self) -> Result<Option<Piece>, LoadError> {
+        while let Some(packet) = self.next_packet()? {
+            let start = self.clock.start_of(packet.pts.get());
+            self.at = Seconds::of_samples(start.max(0) as u64, self.clock.hertz());
+            if self.clock.is_over(packet.pts.get()) {
+                return Ok(None);
+            }
+            if self.params.codec == CODEC_ID_OPUS {
+                self.clock.count(opus_samples(opus::duration(&packet.data), &self.params));
+            }
+            self.passed = start.max(0) as u64;
+            if start < self.entry.feed_from {
+                continue;
+            }
+            let Some(frames) = self.decode(&packet, start)? else { continue };
+            if let Some(piece) = self.sound(&packet, start, frames)? {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Decodes a packet and gives the number of its samples; none where they are not to be heard.
+    fn decode(&mut self, packet: &Packet, start: i64) -> Result<Option<usize>, LoadError> {
+        let rate = self.clock.rate();
+        let mut whole = packet.as_packet_ref();
+        (whole.trim_start, whole.trim_end) = (Duration::ZERO, Duration::ZERO);
+        if start < self.entry.hear_from {
+            // What the first of them lack, the later ones no longer miss.
+            drop(self.decoder.decode_ref(&whole));
+            return Ok(None);
+        }
+        if self.history.stretch(start, rate) > self.stretch {
+            self.stretch = self.history.stretch(start, rate);
+            self.decoder = match self.successor.take() {
+                Some(successor) => successor,
+                None => decoder_of(&self.params)?,
+            };
+        }
+        if self.history.prepares(start, rate) > self.stretch {
+            let successor = match &mut self.successor {
+                Some(successor) => successor,
+                none => none.insert(decoder_of(&self.params)?),
+            };
+            drop(successor.decode_ref(&whole));
+        }
+        match self.decoder.decode_ref(&whole) {
+            Ok(decoded) => Ok(Some(decoded.frames())),
+            // The last packet may be cut short where the file is. The length tells whether that is a fault.
+            Err(SymphoniaError::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                let at = self.at;
+                match self.next_packet()? {
+                    None => Ok(None),
+                    Some(_) => Err(LoadError::Corrupt { at, source: SymphoniaError::IoError(error) }),
+                }
+            }
+            Err(error) => Err(decoding(self.at)(error)),
         }
     }
 
-    /// Whether a packet at `tick` continues the one before.
-    fn check_order(&mut self, tick: i64, frames: usize) -> Result<(), LoadError> {
-        if let Order::Follows(expected) = self.order
-            && self.bearable_gap().is_some_and(|gap| tick.abs_diff(expected) > gap)
+    /// Which of the `frames` samples of a packet that starts at sample `start` are sound.
+    fn sound(&mut self, packet: &Packet, start: i64, frames: usize) -> Result<Option<Piece>, LoadError> {
+        if frames == 0 {
+            return Ok(None);
+        }
+        let rate = self.decoder.last_decoded().spec().rate();
+        if rate != self.clock.rate() {
+            self.clock.distrust(rate);
+        }
+        if self.params.codec != CODEC_ID_OPUS {
+            self.clock.count(frames as i64);
+        }
+        let end = start.saturating_add(frames as i64);
+        if let Some(expected) = self.expected
+            && self.bearable_gap().is_some_and(|gap| start.abs_diff(expected) > gap)
         {
             let source = SymphoniaError::DecodeError("packets are missing, or not in order");
             return Err(LoadError::Corrupt { at: self.at, source });
         }
-        let after = |tick: i64| Order::Follows(tick.saturating_add(i64::try_from(frames).unwrap_or(i64::MAX)));
-        self.order = match self.order {
-            Order::First if !self.counts_samples() => Order::Second,
-            Order::First | Order::Second => after(tick),
-            // Counted on and not anew from each packet, so that many small gaps make a large one.
-            Order::Follows(expected) => after(expected),
-        };
-        Ok(())
+        // Counted on and not anew from each packet, so that many small gaps make a large one.
+        self.expected = Some(self.expected.map_or(end, |expected| expected.saturating_add(frames as i64)));
+        self.block = frames as u64;
+        let mut last = end;
+        if self.padding > 0 && self.ahead.is_none() {
+            last = end - self.padding;
+        } else if self.trusts_padding() {
+            last = self.clock.end_of(packet, frames).map_or(end, |valid| valid.min(end));
+        }
+        let first = start.max(self.clock.base());
+        Ok((first < last)
+            .then(|| Piece { start: first as u64, range: (first - start) as usize..(last - start) as usize }))
+    }
+
+    /// Whether the demuxer knows which samples at the end the encoder added. Of an MP3 without a LAME tag it guesses the
+    /// length from the first frame, and would take a part of the sound for padding.
+    fn trusts_padding(&self) -> bool {
+        match self.container {
+            FORMAT_ID_MP1 | FORMAT_ID_MP2 | FORMAT_ID_MP3 => self.has_delay,
+            _ => true,
+        }
+    }
+
+    /// How much of the file was passed, in samples, without the last packet.
+    pub(super) const fn passed(&self) -> u64 {
+        self.passed
     }
 
     /// What the last packet held.
@@ -254,41 +402,92 @@ impl Stream {
 
     /// The next packet of the track; none at the end of the file, wherever that is.
     fn next_packet(&mut self) -> Result<Option<Packet>, LoadError> {
-        loop {
+        let packet = match self.ahead.take() {
+            Some(packet) => Some(packet),
+            None => self.read_packet()?,
+        };
+        if self.padding > 0 {
+            // Who must shorten the last one has to know which it is.
+            self.ahead = self.read_packet()?;
+        }
+        Ok(packet)
+    }
+
+    fn read_packet(&mut self) -> Result<Option<Packet>, LoadError> {
+        while !self.ended {
             match self.format.next_packet() {
-                Ok(Some(packet)) if packet.track_id == self.track => {
-                    let time = self.time_base.and_then(|base| base.calc_time(packet.pts));
-                    self.at = time.and_then(|time| Seconds::new(time.as_secs_f64())).unwrap_or(self.at);
-                    return Ok(Some(packet));
-                }
+                Ok(Some(packet)) if packet.track_id == self.track => return Ok(Some(packet)),
                 Ok(Some(_)) => {}
-                Ok(None) => return Ok(None),
-                Err(SymphoniaError::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-                // Ogg files may follow each other in one file; the next one has a track of its own.
-                Err(SymphoniaError::ResetRequired) => {
-                    let track = self.format.default_track(TrackType::Audio).ok_or(LoadError::NoAudioTrack)?;
-                    self.decoder = decoder_of(track)?;
-                    self.track = track.id;
-                    self.time_base = track.time_base;
-                    self.order = Order::First;
+                Ok(None) => self.ended = true,
+                Err(SymphoniaError::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    self.ended = true
                 }
+                // Ogg files may follow each other in one file; the next one has a track of its own.
+                Err(SymphoniaError::ResetRequired) => self.start_next_file()?,
                 Err(error) => return Err(LoadError::demuxing(error, self.at)),
             }
+            if self.ended {
+                return self.lost_frame();
+            }
         }
+        Ok(None)
+    }
+
+    fn start_next_file(&mut self) -> Result<(), LoadError> {
+        let track = self.format.default_track(TrackType::Audio).ok_or(LoadError::NoAudioTrack)?;
+        self.params = params_of(track, Hertz::new(self.clock.rate()))?;
+        self.decoder = decoder_of(&self.params)?;
+        self.successor = None;
+        self.track = track.id;
+        self.history = History::of(self.params.codec);
+        let head = opus_head(&self.params);
+        let clock = Clock::new(self.params.sample_rate, track.time_base);
+        let clock = clock.skipping(head.map_or(0, |head| head.pre_skip.into()));
+        self.clock = clock.following(self.expected.unwrap_or(0));
+        self.expected = None;
+        Ok(())
+    }
+
+    /// The last frame of a FLAC file, if the demuxer lost it to what follows it.
+    fn lost_frame(&self) -> Result<Option<Packet>, LoadError> {
+        let lost = self.num_samples.zip(self.expected.and_then(|expected| u64::try_from(expected).ok()));
+        let Some((promised, expected)) = lost.filter(|(promised, expected)| promised > expected) else {
+            return Ok(None);
+        };
+        let missing = promised - expected;
+        if self.container != FORMAT_ID_FLAC || missing > self.block || !self.clock.starts_at_zero() {
+            return Ok(None);
+        }
+        let frame = Source::open(&self.path)?;
+        let frame = flac::last_frame(frame, expected, self.block).map_err(|source| LoadError::Unreadable { source })?;
+        let pts = Timestamp::new(self.clock.tick_of(expected.cast_signed()));
+        Ok(frame.map(|frame| Packet::new(self.track, pts, Duration::new(missing), frame)))
     }
 }
 
-/// For a time of zero, which is the same at every rate.
-const ANY_RATE: Hertz = Hertz::new(1).unwrap();
+/// Samples at the rate of decoding of a length of Opus, which is counted at 48 kHz.
+fn opus_samples(length: u64, params: &AudioCodecParameters) -> i64 {
+    let rate = params.sample_rate.unwrap_or(opus::TICKS_PER_SECOND);
+    i64::try_from(length * u64::from(rate) / u64::from(opus::TICKS_PER_SECOND)).unwrap_or(i64::MAX)
+}
 
-fn decoder_of(track: &Track) -> Result<Box<dyn AudioDecoder>, LoadError> {
-    let params: &AudioCodecParameters = match &track.codec_params {
-        Some(CodecParameters::Audio(params)) => params,
-        _ => return Err(LoadError::NoAudioTrack),
-    };
-    CODECS
-        .make_audio_decoder(params, &AudioDecoderOptions::default())
-        .map_err(decoding(Seconds::of_samples(0, ANY_RATE)))
+fn opus_head(params: &AudioCodecParameters) -> Option<OpusHead> {
+    params.extra_data.as_deref().filter(|_| params.codec == CODEC_ID_OPUS).and_then(OpusHead::read)
+}
+
+/// The parameters of a track, of Opus with the rate that it is to be decoded to: `rate` if it can be.
+fn params_of(track: &Track, rate: Option<Hertz>) -> Result<AudioCodecParameters, LoadError> {
+    let Some(CodecParameters::Audio(params)) = &track.codec_params else { return Err(LoadError::NoAudioTrack) };
+    let mut params = params.clone();
+    if params.codec == CODEC_ID_OPUS {
+        let rate = rate.map(Hertz::get).filter(|rate| opus::sample_rate(*rate).is_some());
+        params.with_sample_rate(rate.unwrap_or(opus::TICKS_PER_SECOND));
+    }
+    Ok(params)
+}
+
+fn decoder_of(params: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder>, LoadError> {
+    CODECS.make_audio_decoder(params, &AudioDecoderOptions::default()).map_err(decoding(Seconds::ZERO))
 }
 
 /// The error of a decoder at `at`.
