@@ -48,6 +48,7 @@ docs: setup ## Remake the pages of docs/ that come from the code
 	for family in stages corpus featurize write; do cargo run --quiet -- list --markdown $$family > docs/$$family.md; done
 	cargo run --quiet -- list --rejects > docs/rejects.md
 	cargo run --quiet -- schema > docs/pipeline.schema.json
+	MAKE_DOCS=1 cargo test --quiet --test integration codecs::every_codec
 
 peers: ## Open the dataset DIR=out/sample with pyarrow, polars and DuckDB, and compare with kaldi-native-fbank
 	@test -x "$(VENVS)/peers/bin/python" || python3 -m venv "$(VENVS)/peers"

@@ -2,6 +2,7 @@
 
 mod broken_files;
 mod broken_pipelines;
+mod codecs;
 mod corpora;
 mod docs;
 mod interruption;
