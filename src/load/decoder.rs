@@ -386,8 +386,8 @@ mod tests {
             (b"He said: this is a transcript, not a recording. ", "unknown_format"),
             (&[0; 5_000], "unknown_format"),
             (b"RIFF", "unknown_format"),
-            (b"NIST_1A\n   1024\nchannel_count -i 1\n", "unsupported_format"),
-            (b"RF64\xFF\xFF\xFF\xFFWAVEds64", "unsupported_format"),
+            (b"NIST_1A\n   1024\nchannel_count -i 1\n", "corrupt"),
+            (b"RF64\xFF\xFF\xFF\xFFWAVEds64", "corrupt"),
             (&wav(1, &[]), "no_samples"),
             (&wav(0, &[1, 2]), "corrupt"),
         ];

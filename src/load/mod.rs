@@ -1,10 +1,12 @@
 //! Decoding: a file in, blocks of samples out.
 //!
-//! What a file is, its content says and never its name. Everything goes through symphonia, Opus through libopus:
+//! What a file is, its content says and never its name. Containers of plain samples have readers of ours, everything else
+//! goes through symphonia, Opus through libopus:
 //!
 //! | container | codecs |
 //! |---|---|
-//! | WAV, AIFF | PCM of 8 to 64 bits, A-law, µ-law; WAV also MS and IMA ADPCM |
+//! | WAV (also RF64, BW64), Wave64 | PCM of 8 to 32 bits, floats of 32 and 64, A-law, µ-law, MS and IMA ADPCM |
+//! | Sun AU, NIST SPHERE, AIFF | PCM of 8 to 32 bits, A-law, µ-law; AU and AIFF also floats |
 //! | FLAC, MP1, MP2, MP3, ADTS | their own |
 //! | Ogg, Matroska (`.webm`) | Vorbis, Opus (mono and stereo), FLAC |
 //! | MP4, CAF | AAC-LC, ALAC, PCM |
@@ -17,11 +19,13 @@
 //! are not trimmed, and its Opus comes at the rate that the container states.
 //!
 //! ```text
-//! Source   bytes in large pieces, sizes of piped WAVs put right
+//! Source   bytes in large pieces
 //! Stream   packets of all channels: demuxer and decoder
 //! Decoder  one cut, one channel, in blocks
 //! ```
 
+mod adpcm;
+mod au;
 mod channels;
 mod clock;
 mod decoder;
@@ -31,9 +35,13 @@ mod history;
 mod matroska;
 mod mp4;
 mod opus;
+mod pcm;
 mod riff;
 mod source;
+mod sphere;
 mod stream;
+mod w64;
+mod wave_format;
 
 use std::path::Path;
 

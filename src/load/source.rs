@@ -13,9 +13,6 @@ use super::error::LoadError;
 /// quarter longer with 256 KiB than with 64, whole files gain nothing beyond it.
 const PIECE: u64 = 128 * 1024;
 
-/// Four bytes of the file that readers see otherwise than they stand there.
-pub(super) type Patch = (u64, [u8; 4]);
-
 /// A regular file whose length is known, behind a buffer.
 pub(super) struct Source {
     file: File,
@@ -28,7 +25,6 @@ pub(super) struct Source {
     buffer: Box<[u8]>,
     buffer_at: u64,
     filled: usize,
-    patches: Vec<Patch>,
 }
 
 impl Source {
@@ -46,7 +42,7 @@ impl Source {
             len => {
                 let file = File::open(path).map_err(LoadError::opening)?;
                 let buffer = vec![0; len.min(PIECE) as usize].into_boxed_slice();
-                Ok(Self { file, len, file_at: 0, at: 0, buffer, buffer_at: 0, filled: 0, patches: Vec::new() })
+                Ok(Self { file, len, file_at: 0, at: 0, buffer, buffer_at: 0, filled: 0 })
             }
         }
     }
@@ -54,24 +50,6 @@ impl Source {
     /// The length of the file in bytes, as it was when opened.
     pub(super) const fn len(&self) -> u64 {
         self.len
-    }
-
-    /// Lets readers see other bytes than the file's, from the next read on.
-    pub(super) fn patch(&mut self, patches: Vec<Patch>) {
-        self.patches = patches;
-        self.overlay();
-    }
-
-    /// Puts the patches over what is buffered.
-    fn overlay(&mut self) {
-        for (at, bytes) in &self.patches {
-            for (at, byte) in (*at..).zip(bytes) {
-                let place = at.checked_sub(self.buffer_at).and_then(|place| usize::try_from(place).ok());
-                if let Some(place) = place.and_then(|place| self.buffer[..self.filled].get_mut(place)) {
-                    *place = *byte;
-                }
-            }
-        }
     }
 
     /// Reads bytes from `at` on until `bytes` is full; false where the file ends before that.
@@ -102,7 +80,6 @@ impl Source {
         self.buffer_at = self.at;
         self.filled = self.file.read(&mut self.buffer)?;
         self.file_at += self.filled as u64;
-        self.overlay();
         Ok(())
     }
 }
@@ -167,22 +144,6 @@ mod tests {
         assert!(!source.read_at(u64::from(u32::MAX), &mut [0; 1]).unwrap());
         assert!(source.seek(SeekFrom::End(-700_001)).is_err());
         assert_eq!(source.seek(SeekFrom::End(-1)).unwrap(), 699_999);
-    }
-
-    #[test]
-    fn a_patch_is_seen_wherever_the_pieces_are_cut() {
-        let (file, mut bytes) = counting(300_000);
-        for at in [0, 4, PIECE as usize - 2, 299_998] {
-            let mut source = Source::open(file.path()).unwrap();
-            source.patch(vec![(at as u64, [255; 4])]);
-            let mut read = Vec::new();
-            source.read_to_end(&mut read).unwrap();
-            let kept = bytes.clone();
-            let end = bytes.len().min(at + 4);
-            bytes[at..end].fill(255);
-            assert!(read == bytes, "a patch at {at}");
-            bytes = kept;
-        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::{Hint, Probe, ProbeOptions};
 use symphonia::core::formats::well_known::{
     FORMAT_ID_AIFF, FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_MP1, FORMAT_ID_MP2,
-    FORMAT_ID_MP3, FORMAT_ID_OGG, FORMAT_ID_WAVE,
+    FORMAT_ID_MP3, FORMAT_ID_OGG,
 };
 use symphonia::core::formats::{FormatId, FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
@@ -25,20 +25,23 @@ use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{Duration, Timestamp};
 
+use super::adpcm::AdpcmDecoder;
 use super::clock::Clock;
 use super::error::LoadError;
 use super::history::{Entry, History};
 use super::mp4::Edits;
 use super::opus::{self, OpusDecoder, OpusHead};
+use super::pcm::{self, PcmReader};
 use super::source::Source;
-use super::{flac, matroska, riff};
+use super::{flac, matroska};
 use crate::audio::{Hertz, Seconds};
 
-/// Every codec of symphonia, and Opus, which it lacks, through libopus.
+/// Every codec of symphonia, ADPCM by a decoder of ours, and Opus, which it lacks, through libopus.
 static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
     let mut codecs = CodecRegistry::new();
     symphonia::default::register_enabled_codecs(&mut codecs);
     codecs.register_audio_decoder::<OpusDecoder>();
+    codecs.register_audio_decoder::<AdpcmDecoder>();
     codecs
 });
 
@@ -52,14 +55,10 @@ static FORMATS: LazyLock<Probe> = LazyLock::new(|| {
     formats
 });
 
-/// First bytes of formats that are known and not read. Without this some are taken for MPEG sound (NIST SPHERE), and the
-/// rest would be "no format that is known".
-const UNREAD: [(&[u8], &str); 9] = [
-    (b"NIST_1A", "NIST SPHERE"),
-    (b"RF64", "WAV of more than 4 GiB (RF64)"),
-    (b"BW64", "Broadcast Wave of more than 4 GiB (BW64)"),
-    (b"riff\x2E\x91\xCF\x11", "Sony Wave64"),
-    (b".snd", "Sun AU"),
+/// First bytes of formats that are known and not read. Without this they would be "no format that is known", or be taken
+/// for MPEG sound.
+const UNREAD: [(&[u8], &str); 5] = [
+    (b"RIFX", "big-endian WAV (RIFX)"),
     (b"wvpk", "WavPack"),
     (b"#!AMR", "AMR"),
     (b"MAC ", "Monkey's Audio"),
@@ -135,19 +134,21 @@ impl Stream {
         if let Some(feature) = unread_format(&mut source).map_err(unreadable)? {
             return Err(LoadError::UnsupportedFormat { feature });
         }
-        let patches = riff::patches(&mut source).map_err(unreadable)?;
-        source.patch(patches);
+        let layout = pcm::layout(&mut source)?;
         let edits = Edits::read(&mut source).map_err(unreadable)?;
         let padding_ns = matroska::discard_padding(&mut source).map_err(unreadable)?;
         io::Seek::rewind(&mut source).map_err(unreadable)?;
         let source = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
-        let format = FORMATS
-            .probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default())
-            .map_err(|error| match error {
-                // The probe found nothing, in contrast to a demuxer that knows its format but not this form of it.
-                SymphoniaError::Unsupported(what) if what.starts_with("core (probe)") => LoadError::UnknownFormat,
-                error => LoadError::demuxing(error, Seconds::ZERO),
-            })?;
+        let format: Box<dyn FormatReader> = match layout {
+            Some(layout) => Box::new(PcmReader::new(source, layout).map_err(unreadable)?),
+            None => FORMATS.probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default()).map_err(
+                |error| match error {
+                    // The probe found nothing, in contrast to a demuxer that knows its format but not this form of it.
+                    SymphoniaError::Unsupported(what) if what.starts_with("core (probe)") => LoadError::UnknownFormat,
+                    error => LoadError::demuxing(error, Seconds::ZERO),
+                },
+            )?,
+        };
         let track = format.default_track(TrackType::Audio).ok_or(LoadError::NoAudioTrack)?;
         let container = format.format_info().format;
         let params = params_of(track, rate)?;
@@ -202,7 +203,7 @@ impl Stream {
     /// a LAME tag), nor count what is dropped (ALAC in CAF), nor look at the last page that is there (Ogg).
     pub(super) fn promised_samples(&self) -> Option<u64> {
         let exact = match self.container {
-            FORMAT_ID_WAVE | FORMAT_ID_AIFF | FORMAT_ID_FLAC | FORMAT_ID_ISOMP4 => true,
+            pcm::FORMAT | FORMAT_ID_AIFF | FORMAT_ID_FLAC | FORMAT_ID_ISOMP4 => true,
             FORMAT_ID_CAF => self.is_pcm(),
             FORMAT_ID_MP3 => self.has_delay,
             _ => false,
@@ -211,11 +212,12 @@ impl Stream {
     }
 
     /// Whether a seek leads to a packet whose first sample is known. Not so in Matroska, where symphonia 0.6.1 lands seconds
-    /// late, nor for ADPCM, which it sends beyond the end of the file.
+    /// late.
     fn can_seek(&self) -> bool {
         self.clock.is_of_ticks()
             && match self.container {
-                FORMAT_ID_WAVE | FORMAT_ID_AIFF => self.is_pcm(),
+                pcm::FORMAT => true,
+                FORMAT_ID_AIFF => self.is_pcm(),
                 FORMAT_ID_CAF => self.is_pcm() || self.params.codec == CODEC_ID_ALAC,
                 FORMAT_ID_FLAC => self.params.codec == CODEC_ID_FLAC,
                 FORMAT_ID_ISOMP4 | FORMAT_ID_MP1 | FORMAT_ID_MP2 | FORMAT_ID_MP3 | FORMAT_ID_OGG => true,
