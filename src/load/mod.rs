@@ -26,6 +26,7 @@
 
 mod adpcm;
 mod au;
+mod caf;
 mod channels;
 mod clock;
 mod decoder;
@@ -40,6 +41,7 @@ mod riff;
 mod source;
 mod sphere;
 mod stream;
+mod vorbis;
 mod w64;
 mod wave_format;
 

@@ -39,7 +39,7 @@ const MOST_CHANNELS: usize = 8;
 
 /// For each channel of a WAV, in its order, which one it is in the order of Vorbis, by the number of channels (RFC 7845,
 /// 5.1.1.2; left, right, centre, low frequencies, and then the rear before the sides).
-const VORBIS_TO_WAV: [&[usize]; MOST_CHANNELS] = [
+pub(super) const VORBIS_TO_WAV: [&[usize]; MOST_CHANNELS] = [
     &[0],
     &[0, 1],
     &[0, 2, 1],
@@ -51,16 +51,22 @@ const VORBIS_TO_WAV: [&[usize]; MOST_CHANNELS] = [
 ];
 
 impl OpusHead {
+    /// The header of mono or stereo that starts with the sound.
+    fn of_channels(channels: usize) -> Option<Self> {
+        let channels = u8::try_from(channels).ok().filter(|channels| (1..=2).contains(channels))?;
+        let mapping = [0, 1, 0, 0, 0, 0, 0, 0];
+        Some(Self { channels, pre_skip: 0, streams: 1, coupled: channels - 1, mapping })
+    }
+
     /// Reads the header as Ogg and Matroska keep it.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let fixed = bytes.strip_prefix(b"OpusHead")?;
         let channels = *fixed.get(1)?;
         let pre_skip = u16::from_le_bytes([*fixed.get(2)?, *fixed.get(3)?]);
-        let mut mapping = [0; MOST_CHANNELS];
         if *fixed.get(10)? == 0 {
-            mapping[1] = 1;
-            return Some(Self { channels, pre_skip, streams: 1, coupled: u8::from(channels == 2), mapping });
+            return Self::of_channels(channels.into()).map(|head| Self { pre_skip, ..head });
         }
+        let mut mapping = [0; MOST_CHANNELS];
         let table = fixed.get(13..13 + usize::from(channels))?;
         let order = VORBIS_TO_WAV.get(table.len().checked_sub(1)?)?;
         for (channel, at) in mapping.iter_mut().zip(0..table.len()) {
@@ -92,9 +98,12 @@ impl OpusDecoder {
         let Some(channels) = params.channels.clone() else {
             return unsupported_error("opus: the number of channels is missing");
         };
-        let Some(head) = params.extra_data.as_deref().and_then(OpusHead::read) else {
-            return decode_error("opus: the identification header is missing or damaged");
+        let head = match params.extra_data.as_deref() {
+            Some(bytes) => OpusHead::read(bytes),
+            // CAF has none.
+            None => OpusHead::of_channels(channels.count()),
         };
+        let Some(head) = head else { return decode_error("opus: the identification header is damaged") };
         if usize::from(head.channels) != channels.count() || head.coupled > head.streams || head.streams == 0 {
             return decode_error("opus: the identification header contradicts itself or the container");
         }

@@ -70,7 +70,7 @@ pub(super) fn layout(source: &mut Source) -> Result<Layout, LoadError> {
     let coding = coding.ok_or_else(|| corrupt("no format chunk"))?;
     let (start, size) = data.ok_or_else(|| corrupt("no data chunk"))?;
     let outer = long.filter(|_| outer == UNKNOWN_32).map_or(outer, |long| long.outer);
-    let claimed = (!is_unknown(outer, size, start, source.len())).then_some(size);
+    let claimed = (!is_unknown(outer, size, start, source.len(), coding.block_bytes())).then_some(size);
     Ok(Layout::new(coding, start, claimed, source.len()))
 }
 
@@ -102,11 +102,13 @@ pub(super) fn read_format(source: &mut Source, at: u64, size: u64) -> Result<Cod
 }
 
 /// Whether the sound is all that follows, in a file of `len` bytes where it starts at `start`.
-fn is_unknown(outer: u64, size: u64, start: u64, len: u64) -> bool {
+fn is_unknown(outer: u64, size: u64, start: u64, len: u64, block: u64) -> bool {
+    // sox rounds its mark down to a whole number of samples.
+    let is_mark = UNKNOWN.iter().any(|mark| size <= *mark && *mark - size < block);
     let fits = size <= len.saturating_sub(start);
     let outer_is_right = outer.checked_add(8) == Some(len);
     let outer_is_unknown = outer == UNKNOWN_32 || outer == u64::MAX;
-    if size == 0 { !outer_is_right } else { !fits && (UNKNOWN.contains(&size) || outer_is_unknown) }
+    if size == 0 { !outer_is_right } else { !fits && (is_mark || outer_is_unknown) }
 }
 
 pub(super) fn little_endian(bytes: &[u8]) -> u64 {

@@ -6,10 +6,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use symphonia::core::audio::GenericAudioBufferRef;
+use symphonia::core::audio::{Channels, GenericAudioBufferRef};
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::{
-    CODEC_ID_ALAC, CODEC_ID_FLAC, CODEC_ID_OPUS, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_S32LE,
+    CODEC_ID_ALAC, CODEC_ID_FLAC, CODEC_ID_OPUS, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_S32LE, CODEC_ID_VORBIS,
 };
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::CodecRegistry;
@@ -33,6 +33,7 @@ use super::mp4::Edits;
 use super::opus::{self, OpusDecoder, OpusHead};
 use super::pcm::{self, PcmReader};
 use super::source::Source;
+use super::vorbis::InWavOrder;
 use super::{flac, matroska};
 use crate::audio::{Hertz, Seconds};
 
@@ -489,7 +490,11 @@ fn params_of(track: &Track, rate: Option<Hertz>) -> Result<AudioCodecParameters,
 }
 
 fn decoder_of(params: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder>, LoadError> {
-    CODECS.make_audio_decoder(params, &AudioDecoderOptions::default()).map_err(decoding(Seconds::ZERO))
+    let decoder = CODECS.make_audio_decoder(params, &AudioDecoderOptions::default());
+    let decoder = decoder.map_err(decoding(Seconds::ZERO))?;
+    let channels = params.channels.as_ref().map_or(0, Channels::count);
+    // Mono and stereo need no copy.
+    Ok(if params.codec == CODEC_ID_VORBIS && channels > 2 { Box::new(InWavOrder::new(decoder)) } else { decoder })
 }
 
 /// The error of a decoder at `at`.
