@@ -41,7 +41,11 @@ fn every_shipped_pipeline_says_what_comes_out_and_runs() {
         assert_eq!((manifest.totals.rows, manifest.totals.rejects), (rows, 0), "{}", path.display());
         // Nothing of this machine is in the dataset.
         let text = fs::read_to_string(out.path().join("manifest.json")).unwrap();
-        assert!(!text.contains(std::env::current_dir().unwrap().to_str().unwrap()), "{} keeps a path of this machine", path.display());
+        assert!(
+            !text.contains(std::env::current_dir().unwrap().to_str().unwrap()),
+            "{} keeps a path of this machine",
+            path.display()
+        );
         ran += 1;
     }
     assert!(ran >= 5, "ran {ran} pipelines");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
-use crate::manifest::Reject;
+use crate::manifest::{Reject, Warning};
 use crate::run::Watch;
 
 use super::{count, length};
@@ -51,6 +51,7 @@ struct State {
     done: f64,
     heard: f64,
     rejects: usize,
+    warnings: usize,
 }
 
 impl State {
@@ -111,6 +112,7 @@ impl Reporter {
             done: 0.0,
             heard: 0.0,
             rejects: 0,
+            warnings: 0,
         };
         Self { style, bar: ProgressBar::with_draw_target(None, target), state: Mutex::new(state) }
     }
@@ -202,6 +204,23 @@ impl Watch for Reporter {
         state.heard += seconds;
         state.done += seconds;
         self.step(&mut state);
+    }
+
+    fn warning(&self, warning: &Warning) {
+        let mut state = self.state();
+        state.warnings += 1;
+        if state.warnings > TOLD_REJECTS && self.style != Style::Json {
+            return;
+        }
+        let Warning { id, audio, code, message, .. } = warning;
+        let last = state.warnings == TOLD_REJECTS;
+        let further = if last { "; further ones are counted, and all will stand in shards/" } else { "" };
+        match self.style {
+            Style::Bar => self.bar.println(format!("{audio}: {message} [{code}]{further}")),
+            Style::Lines => tracing::warn!("{audio}: {message} [{code}]{further}"),
+            Style::Json => tracing::warn!(id, audio, code, message, "warning"),
+            Style::Quiet => {}
+        }
     }
 
     fn reject(&self, reject: &Reject, planned_seconds: f64) {

@@ -109,8 +109,10 @@ pub(super) fn summary(manifest: &Manifest, out: &std::path::Path, heard: f64, se
             format!("{} left out ({}): see rejects.jsonl", count(rejects), codes.join(", "))
         }
     };
+    let warnings: String =
+        totals.warnings.iter().map(|(code, number)| format!("; {} ({code})", counted(*number, "warning"))).collect();
     format!(
-        "{} of {} in {}, {}; {rejects}; {speed}\n{}\n",
+        "{} of {} in {}, {}; {rejects}{warnings}; {speed}\n{}\n",
         counted(totals.rows, "row"),
         length(totals.hours * 3600.0),
         counted(manifest.shards.len() as u64, "shard"),

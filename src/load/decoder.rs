@@ -8,7 +8,8 @@ use symphonia::core::errors::Error as SymphoniaError;
 
 use super::Load;
 use super::channels::{self, Pick};
-use super::error::LoadError;
+use super::error::{LoadError, LoadWarning};
+use super::limits::Limits;
 use super::stream::{Header, Stream};
 use crate::audio::{Hertz, Seconds};
 
@@ -60,6 +61,7 @@ pub struct Decoder {
     cut: Range<u64>,
     /// The most that may be missing at the end, in samples.
     tolerance: u64,
+    limits: Limits,
     /// The sample of the file that the next packet starts at.
     position: u64,
     /// Whether a packet is decoded and not yet given.
@@ -78,8 +80,10 @@ impl Decoder {
     /// The file cannot be read or decoded, is shorter than the cut's start, or lacks the channel.
     pub fn open(path: &Path, take: Take, load: &Load) -> Result<Self, LoadError> {
         let Take { cut, pick, rate: _ } = take;
-        let (stream, position) = open_at(path, cut.start)?;
+        let limits = load.limits();
+        let (stream, position) = open_at(path, cut.start, &limits)?;
         let (rate, num_channels) = format_of(&stream)?;
+        limits.check_format(rate, num_channels)?;
         if let Pick::Channel(channel) = pick
             && channel >= num_channels
         {
@@ -97,6 +101,7 @@ impl Decoder {
             channels: num_channels,
             cut: start..end,
             tolerance,
+            limits,
             position,
             stream,
             pending: true,
@@ -123,8 +128,17 @@ impl Decoder {
         Ok(true)
     }
 
+    /// What was found wrong with a file that was read whole, once its end is reached.
+    #[must_use]
+    pub fn warning(&self) -> Option<LoadWarning> {
+        let whole = self.finished && !self.pending && self.cut == (0..u64::MAX);
+        let claimed = self.stream.promised_samples().filter(|claimed| whole && *claimed != self.position)?;
+        Some(LoadWarning::LengthDiffers { claimed, decoded: self.position })
+    }
+
     /// The number of channels of the file.
-    pub(super) const fn num_channels(&self) -> u16 {
+    #[must_use]
+    pub const fn num_channels(&self) -> u16 {
         self.channels
     }
 
@@ -147,6 +161,8 @@ impl Decoder {
             let within = |sample: u64| sample.saturating_sub(at).min(frames as u64) as usize;
             let range = within(self.cut.start)..within(self.cut.end);
             self.position = at.saturating_add(frames as u64);
+            let heard = self.position.min(self.cut.end).saturating_sub(self.cut.start);
+            self.limits.check_length(heard, self.rate)?;
             self.finished = self.position >= self.cut.end;
             if !range.is_empty() {
                 return Ok(Some(range));
@@ -173,6 +189,11 @@ impl Decoder {
         {
             return Err(LoadError::Truncated { claimed: time(claimed), decoded: time(self.position) });
         }
+        if let Some(claimed) = self.stream.promised_samples()
+            && self.position > claimed.saturating_add(self.tolerance)
+        {
+            return Err(LoadError::LongerThanClaimed { claimed: time(claimed), decoded: time(self.position) });
+        }
         let end = (self.cut.end != u64::MAX).then_some(self.cut.end);
         if self.cut.start >= self.position || end.is_some_and(|end| end > enough) {
             let (start, length) = (time(self.cut.start), time(self.position));
@@ -188,7 +209,16 @@ impl Decoder {
 ///
 /// The file cannot be read, or it is no sound that could be decoded.
 pub fn probe(path: &Path) -> Result<Header, LoadError> {
-    let mut stream = Stream::open(path)?;
+    probe_within(path, &Load::default().limits())
+}
+
+/// As [`probe`], within limits of one's own.
+///
+/// # Errors
+///
+/// As [`probe`], or the header claims what the limits do not allow.
+pub fn probe_within(path: &Path, limits: &Limits) -> Result<Header, LoadError> {
+    let mut stream = Stream::open(path, limits)?;
     if let Some(header) = stream.header() {
         return Ok(header);
     }
@@ -200,8 +230,8 @@ pub fn probe(path: &Path) -> Result<Header, LoadError> {
 }
 
 /// A stream whose first packet of interest is decoded, and the sample of the file that this packet starts at.
-fn open_at(path: &Path, start: Seconds) -> Result<(Stream, u64), LoadError> {
-    let (mut stream, tick) = open_first(path)?;
+fn open_at(path: &Path, start: Seconds, limits: &Limits) -> Result<(Stream, u64), LoadError> {
+    let (mut stream, tick) = open_first(path, limits)?;
     let target = start.samples(format_of(&stream)?.0);
     // A FLAC file cut from a longer one may begin at any sample number: where in it a seek would lead is not known.
     if tick != 0 || target < stream.decoded().frames() as u64 || !stream.counts_samples() {
@@ -215,12 +245,12 @@ fn open_at(path: &Path, start: Seconds) -> Result<(Stream, u64), LoadError> {
         return Ok((stream, position));
     }
     // Beyond the end, or lost on the way: from the start it is known for certain.
-    Ok((open_first(path)?.0, 0))
+    Ok((open_first(path, limits)?.0, 0))
 }
 
 /// A stream whose first packet is decoded, and the tick that it bears.
-fn open_first(path: &Path) -> Result<(Stream, i64), LoadError> {
-    let mut stream = Stream::open(path)?;
+fn open_first(path: &Path, limits: &Limits) -> Result<(Stream, i64), LoadError> {
+    let mut stream = Stream::open(path, limits)?;
     if let Some(tick) = stream.advance()? {
         return Ok((stream, tick));
     }
@@ -299,6 +329,23 @@ mod tests {
         }
         assert!(!decoder.read(&mut block)? && block.is_empty(), "the end is the end");
         Ok(all)
+    }
+
+    #[test]
+    fn a_length_within_the_tolerance_is_told_with_both_numbers() {
+        let mut bytes = wav(1, &counting(16_000));
+        bytes.truncate(44 + 2 * 12_000);
+        let file = saved(&bytes);
+        let load = Load::default();
+        let warning = |cut: Cut| {
+            let mut decoder = Decoder::open(&file.path, Take { cut, ..Take::whole() }, &load).unwrap();
+            let mut block = Vec::new();
+            assert_eq!(decoder.warning(), None, "the end is not known yet");
+            while decoder.read(&mut block).unwrap() {}
+            decoder.warning()
+        };
+        assert_eq!(warning(Cut::whole()), Some(LoadWarning::LengthDiffers { claimed: 16_000, decoded: 12_000 }));
+        assert_eq!(warning(cut(0.0, 0.5)), None, "a cut has not seen the end");
     }
 
     fn cut(start: f64, duration: f64) -> Cut {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use symphonia::core::audio::GenericAudioBufferRef;
+use symphonia::core::audio::{Channels, GenericAudioBufferRef};
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::{
     CODEC_ID_ALAC, CODEC_ID_FLAC, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_S32LE,
@@ -24,6 +24,7 @@ use symphonia::core::packet::Packet;
 use symphonia::core::units::{TimeBase, Timestamp};
 
 use super::error::LoadError;
+use super::limits::Limits;
 use super::opus::OpusDecoder;
 use super::riff;
 use super::source::Source;
@@ -99,8 +100,9 @@ enum Order {
 }
 
 impl Stream {
-    pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
+    pub(super) fn open(path: &Path, limits: &Limits) -> Result<Self, LoadError> {
         let mut source = Source::open(path)?;
+        source.allow(limits.bytes);
         let zero = Seconds::of_samples(0, ANY_RATE);
         let unreadable = |source| LoadError::Unreadable { source };
         if let Some(feature) = unread_format(&mut source).map_err(unreadable)? {
@@ -118,6 +120,7 @@ impl Stream {
                 error => LoadError::demuxing(error, zero),
             })?;
         let track = format.default_track(TrackType::Audio).ok_or(LoadError::NoAudioTrack)?;
+        limits.check_channels(claimed_channels(track))?;
         Ok(Self {
             decoder: decoder_of(track)?,
             track: track.id,
@@ -275,6 +278,14 @@ impl Stream {
                 Err(error) => return Err(LoadError::demuxing(error, self.at)),
             }
         }
+    }
+}
+
+/// The channels that a header claims: decoders make room for as many.
+fn claimed_channels(track: &Track) -> usize {
+    match &track.codec_params {
+        Some(CodecParameters::Audio(params)) => params.channels.as_ref().map_or(0, Channels::count),
+        _ => 0,
     }
 }
 

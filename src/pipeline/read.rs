@@ -114,6 +114,13 @@ fn disagreements(pipeline: &Pipeline, tree: &Node) -> Vec<Mistake> {
         let mistake = Mistake::at(place(&["select"]), format!("this is no SQL condition: {error}"));
         mistakes.push(mistake.help("a condition over the corpus table, such as `duration_s BETWEEN 1 AND 30`"));
     }
+    let (least, most) = (pipeline.load.min_rate_hz, pipeline.load.max_rate_hz);
+    if least > most {
+        let key = if tree.get("load").is_some_and(|load| load.get("min_rate_hz").is_some()) { "min" } else { "max" };
+        let message = format!("no rate is between {least} and {most}");
+        let mistake = Mistake::at(place(&["load", &format!("{key}_rate_hz")]), message);
+        mistakes.push(mistake.help("`min_rate_hz` is at most `max_rate_hz`"));
+    }
     for (column, rows) in &pipeline.featurize {
         let key_span = key_span(tree, column);
         if let Some(counted) = pipeline.featurize.keys().find(|other| *column == format!("{other}_frames")) {

@@ -17,12 +17,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::load::OnError;
-use crate::manifest::{DatasetFolder, Reject};
+use crate::manifest::{DatasetFolder, Reject, Warning};
 use crate::plan::{Plan, PlanFile, differences};
 
 pub use commit::{Progress, commit, progress};
 pub use error::RunError;
-pub use row::reject_codes;
+pub use row::{reject_codes, warning_codes};
 pub use share::{Share, ShareError};
 pub use trial::{Trial, try_out};
 
@@ -59,6 +59,8 @@ pub trait Watch: Sync {
     fn start(&self, entries: usize, seconds: f64, shards: usize, shards_done: usize);
     /// A row was made of `seconds` of sound.
     fn row(&self, seconds: f64);
+    /// A row was made of a recording that has something wrong.
+    fn warning(&self, warning: &Warning);
     /// An utterance was left out.
     fn reject(&self, reject: &Reject, planned_seconds: f64);
     /// A shard was committed.
@@ -72,6 +74,7 @@ pub struct Silent;
 impl Watch for Silent {
     fn start(&self, _: usize, _: f64, _: usize, _: usize) {}
     fn row(&self, _: f64) {}
+    fn warning(&self, _: &Warning) {}
     fn reject(&self, _: &Reject, _: f64) {}
     fn shard(&self, _: usize) {}
 }
@@ -234,7 +237,10 @@ fn make_shards(
             match outcome {
                 Ok(row) => {
                     watch.row(row.seconds());
-                    shard.push(plan.entry(positions[job]), &row)?;
+                    if let Some(warning) = &row.warning {
+                        watch.warning(warning);
+                    }
+                    shard.push(plan.entry(positions[job]), row)?;
                 }
                 Err(Fault::World { path, source }) => return Err(RunError::Input { path, source }),
                 Err(Fault::Utterance(reject)) => {

@@ -10,8 +10,8 @@ use thiserror::Error;
 use crate::audio::{Hertz, Seconds};
 use crate::error::chain;
 use crate::featurize::{Extract, ExtractError, Features};
-use crate::load::{Cut, Decoder, LoadError, Pick, Take};
-use crate::manifest::{Dtype, Moments, Reject};
+use crate::load::{Cut, Decoder, Listener, LoadError, LoadWarning, Pick, Take};
+use crate::manifest::{Dtype, Moments, Reject, Warning};
 use crate::plan::{Entry, Plan};
 use crate::rejects::rejects;
 use crate::resample::{ResampleError, Resampler};
@@ -29,6 +29,8 @@ pub(super) struct MadeRow {
     pub(super) cells: Vec<Cell>,
     /// One for each feature column.
     pub(super) moments: Vec<Moments>,
+    /// What is wrong with the recording all the same.
+    pub(super) warning: Option<Warning>,
 }
 
 impl MadeRow {
@@ -68,6 +70,7 @@ const KEPT_VALUES: usize = 16 << 20;
 pub(super) struct Worker<'p> {
     plan: &'p Plan,
     block: Vec<f32>,
+    listener: [Listener; 1],
     resampled: Vec<f32>,
     resamplers: HashMap<Hertz, Resampler>,
     extractors: HashMap<Hertz, Vec<Box<dyn Extract>>>,
@@ -82,6 +85,7 @@ impl<'p> Worker<'p> {
         Self {
             plan,
             block: Vec::new(),
+            listener: [Listener::new(plan.pipeline.load.nan, plan.pipeline.load.quality)],
             resampled: Vec::new(),
             resamplers: HashMap::new(),
             extractors: HashMap::new(),
@@ -150,10 +154,12 @@ impl<'p> Worker<'p> {
             extractor.begin(draws);
         }
 
+        self.listener[0].begin(native);
         let mut num_samples = 0;
         loop {
             self.stage = "load";
             let more = decoder.read(&mut self.block)?;
+            self.listener[0].look(&mut self.block)?;
             self.stage = "featurize";
             self.resampled.clear();
             if more {
@@ -176,6 +182,9 @@ impl<'p> Worker<'p> {
             }
         }
 
+        self.stage = "load";
+        let _quality = Listener::finish(&mut self.listener, pipeline.load.silence)?;
+        self.stage = "featurize";
         let mut cells = Vec::with_capacity(schema.features.len());
         let mut moments = Vec::with_capacity(schema.features.len());
         for ((extractor, features), column) in extractors.iter_mut().zip(&mut self.features).zip(&schema.features) {
@@ -195,7 +204,19 @@ impl<'p> Worker<'p> {
             features.clear();
             features.shrink_to(KEPT_VALUES);
         }
-        Ok(MadeRow { num_samples, sample_rate: rate, cells, moments })
+        let warning = decoder.warning().map(|warning| self.warning(entry, warning));
+        Ok(MadeRow { num_samples, sample_rate: rate, cells, moments, warning })
+    }
+
+    fn warning(&self, entry: Entry, warning: LoadWarning) -> Warning {
+        let table = &self.plan.table;
+        Warning {
+            id: table.id(entry.utterance).to_owned(),
+            copy: entry.copy,
+            audio: table.audio(entry.utterance).to_owned(),
+            code: warning.code().to_owned(),
+            message: warning.to_string(),
+        }
     }
 
     fn open(&self, row: usize) -> Result<Decoder, Failure> {
@@ -271,4 +292,10 @@ pub fn reject_codes() -> [(&'static str, &'static [(&'static str, &'static str)]
         ("featurize.COLUMN", ExtractError::CODES),
         ("load or featurize", Panic::CODES),
     ]
+}
+
+/// Everything that can be wrong with an utterance that becomes a row: its code with what it means.
+#[must_use]
+pub const fn warning_codes() -> &'static [(&'static str, &'static str)] {
+    LoadWarning::CODES
 }

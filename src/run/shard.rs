@@ -39,6 +39,7 @@ impl<'p> ShardInWork<'p> {
                 .map(|column| (column.name.clone(), Moments::empty(column.bins.unwrap_or(1))))
                 .collect::<IndexMap<_, _>>(),
             rejects: Vec::new(),
+            warnings: Vec::new(),
         };
         Ok(Self { plan, folder, entries: plan.shards[shard].clone(), writer, record })
     }
@@ -48,7 +49,7 @@ impl<'p> ShardInWork<'p> {
         self.entries.end
     }
 
-    pub(super) fn push(&mut self, entry: Entry, made: &MadeRow) -> Result<(), RunError> {
+    pub(super) fn push(&mut self, entry: Entry, made: MadeRow) -> Result<(), RunError> {
         let table = &self.plan.table;
         let id = table.id(entry.utterance);
         let row = Row {
@@ -70,6 +71,7 @@ impl<'p> ShardInWork<'p> {
         for (sum, moments) in self.record.moments.values_mut().zip(&made.moments) {
             sum.merge(moments);
         }
+        self.record.warnings.extend(made.warning);
         Ok(())
     }
 
