@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::path::Path;
 
-use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::errors::Error as SymphoniaError;
 
 use super::Load;
@@ -128,6 +127,19 @@ impl Decoder {
         Ok(true)
     }
 
+    /// Replaces `blocks`, one for each channel of the file, by the next samples of every channel, whatever the utterance was
+    /// to take. False, and no samples, at the end of the cut.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_channels(&mut self, blocks: &mut [Vec<f32>]) -> Result<bool, LoadError> {
+        blocks.iter_mut().for_each(Vec::clear);
+        let Some(range) = self.advance()? else { return Ok(false) };
+        channels::append(&self.stream.decoded(), &range, blocks);
+        Ok(true)
+    }
+
     /// What was found wrong with a file that was read whole, once its end is reached.
     #[must_use]
     pub fn warning(&self) -> Option<LoadWarning> {
@@ -142,13 +154,8 @@ impl Decoder {
         self.channels
     }
 
-    /// What the last packet held, all channels.
-    pub(super) fn decoded(&self) -> GenericAudioBufferRef<'_> {
-        self.stream.decoded()
-    }
-
     /// Goes to the next packet that has samples of the cut and says which of its samples those are; none at the end.
-    pub(super) fn advance(&mut self) -> Result<Option<Range<usize>>, LoadError> {
+    fn advance(&mut self) -> Result<Option<Range<usize>>, LoadError> {
         while !self.finished {
             // Whatever fails, nothing comes after it.
             self.finished = true;

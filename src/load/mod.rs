@@ -149,8 +149,11 @@ impl Default for Load {
 pub fn read(path: &Path) -> Result<Waveform, LoadError> {
     let mut decoder = Decoder::open(path, Take::whole(), &Load::default())?;
     let mut channels = vec![Vec::new(); usize::from(decoder.num_channels())];
-    while let Some(range) = decoder.advance()? {
-        channels::append(&decoder.decoded(), &range, &mut channels);
+    let mut blocks = channels.clone();
+    while decoder.read_channels(&mut blocks)? {
+        for (channel, block) in channels.iter_mut().zip(&blocks) {
+            channel.extend_from_slice(block);
+        }
     }
     Ok(Waveform { sample_rate: decoder.sample_rate(), channels })
 }

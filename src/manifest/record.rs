@@ -57,3 +57,14 @@ pub struct Reject {
     /// The reason, for people.
     pub message: String,
 }
+
+impl Reject {
+    /// The code of utterances that are sound and not wanted: `keep_if` is not true of them.
+    pub const NOT_KEPT: &str = "not_kept";
+
+    /// Whether something is wrong with the utterance: only such rejects can be too many.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        self.code != Self::NOT_KEPT
+    }
+}

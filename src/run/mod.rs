@@ -120,7 +120,7 @@ struct Work {
     mine: Vec<usize>,
     /// Those of them that are not committed.
     missing: Vec<usize>,
-    /// Rejects in those that are.
+    /// Rejects in those that are, as far as something is wrong with them.
     rejects: usize,
 }
 
@@ -130,7 +130,7 @@ impl Work {
         let (mut missing, mut rejects) = (Vec::new(), 0);
         for shard in &mine {
             match committed(folder, &plan.hash, *shard)? {
-                Some(record) => rejects += record.rejects.len(),
+                Some(record) => rejects += record.rejects.iter().filter(|reject| reject.is_fault()).count(),
                 None => missing.push(*shard),
             }
         }
@@ -245,10 +245,10 @@ fn make_shards(
                 Err(Fault::World { path, source }) => return Err(RunError::Input { path, source }),
                 Err(Fault::Utterance(reject)) => {
                     watch.reject(&reject, planned_seconds(positions[job]));
-                    if plan.pipeline.load.on_error == OnError::Stop {
+                    if reject.is_fault() && plan.pipeline.load.on_error == OnError::Stop {
                         return Err(RunError::Stopped { reject });
                     }
-                    rejects += 1;
+                    rejects += usize::from(reject.is_fault());
                     if rejects > most_rejects {
                         return Err(too_many(rejects, reject));
                     }

@@ -60,6 +60,7 @@ impl<'p> ShardInWork<'p> {
             num_samples: made.num_samples,
             sample_rate: made.sample_rate,
             augmentation: None,
+            sound: &made.sound,
             cells: &made.cells,
         };
         self.writer.push(&row).map_err(|source| RunError::shard(&self.place(), source))?;
