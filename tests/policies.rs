@@ -42,7 +42,7 @@ fn every_limit_leaves_out_what_passes_it_and_nothing_else() {
 #[test]
 fn a_header_that_claims_too_many_channels_makes_no_utterances_of_them() {
     let test = CorpusTest::on(&["corpus/alba-01.flac"]);
-    test.add_wav("many.wav", 16_000, 20, &[0.5; 20 * 16_000]);
+    test.add_wav("many.wav", 16_000, 20, &vec![0.5; 20 * 16_000]);
     test.run(&pipeline("channels: each, max_channels: 10"), &[]).expect_rows(1).expect_rejected(
         "many.wav",
         "load",
@@ -65,7 +65,7 @@ fn samples_that_are_not_finite_are_rejected_or_mended() {
 #[test]
 fn digital_silence_is_kept_unless_it_is_not_wanted() {
     let test = CorpusTest::on(&["corpus/alba-01.flac"]);
-    test.add_wav("silent.wav", 16_000, 2, &[0.0; 32_000]);
+    test.add_wav("silent.wav", 16_000, 2, &vec![0.0; 32_000]);
     test.run(&pipeline(""), &[]).expect_rows(2);
     test.run(&pipeline("silence: reject"), &["--overwrite"]).expect_rows(1).expect_rejected(
         "silent.wav",

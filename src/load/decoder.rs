@@ -145,6 +145,9 @@ impl Decoder {
     pub fn warning(&self) -> Option<LoadWarning> {
         let whole = self.finished && !self.pending && self.cut == (0..u64::MAX);
         let claimed = self.stream.promised_samples().filter(|claimed| whole && *claimed != self.position)?;
+        if self.position > claimed && self.stream.pads_its_end() {
+            return None;
+        }
         Some(LoadWarning::LengthDiffers { claimed, decoded: self.position })
     }
 

@@ -182,10 +182,7 @@ impl Listener {
         if let (Silence::Reject, true, Some(first)) = (silence, constant, listeners.first()) {
             return Err(LoadError::Silent { value: first.constant.unwrap_or_default() });
         }
-        let (first, others) = match listeners {
-            [first, others @ ..] => (first, others),
-            [] => return Ok(None),
-        };
+        let [first, others @ ..] = listeners else { return Ok(None) };
         let Some(meter) = &mut first.meter else { return Ok(None) };
         meter.finish();
         for other in others.iter_mut().filter_map(|listener| listener.meter.as_mut()) {
@@ -486,7 +483,7 @@ mod tests {
     fn what_is_not_finite_is_named_with_its_time_or_mended() {
         let bad = [0.5, 0.5, f32::NAN, 0.5, f32::INFINITY, f32::NEG_INFINITY];
         let mut strict = listener(Nan::Reject, QualityColumns::Columns);
-        strict.look(&mut [0.5; 15_998]).unwrap();
+        strict.look(&mut vec![0.5; 15_998]).unwrap();
         let error = strict.look(&mut bad.clone()).unwrap_err();
         assert_eq!((error.code(), error.to_string().as_str()), ("not_finite", "the sample at 1.000 s is not finite"));
         let mut mending = listener(Nan::Zero, QualityColumns::Columns);

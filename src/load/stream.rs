@@ -86,7 +86,13 @@ pub(super) struct Stream {
     /// Where the packet that was read last would be heard.
     at: Seconds,
     order: Order,
+    /// Packets that may still come before one that holds sound of the track.
+    patience: u32,
 }
+
+/// Packets in a row without sound of the track: other tracks' and empty ones. A file that holds more, five hours of video
+/// before the first sound, is none that is meant to be heard; and a demuxer that makes them up would never end.
+const PATIENCE: u32 = 1_000_000;
 
 /// What is known of the tick that the next packet should bear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +135,7 @@ impl Stream {
             has_delay: track.delay.is_some(),
             at: zero,
             order: Order::First,
+            patience: PATIENCE,
             format,
         })
     }
@@ -156,6 +163,11 @@ impl Stream {
             _ => false,
         };
         self.num_samples.filter(|_| exact)
+    }
+
+    /// Whether more comes than the header counts, which is known and no fault: AAC in MP4 ends with its encoder's padding.
+    pub(super) fn pads_its_end(&self) -> bool {
+        self.format.format_info().format == FORMAT_ID_ISOMP4 && !self.counts_samples()
     }
 
     /// Whether packets bear the number of their first sample, and a decode after a seek was measured to be the same, bit
@@ -210,6 +222,7 @@ impl Stream {
     /// Decodes the next packet that holds samples and says at which tick of the track it starts; none at the end.
     /// [`decoded`](Self::decoded) has the samples.
     pub(super) fn advance(&mut self) -> Result<Option<i64>, LoadError> {
+        self.patience = PATIENCE;
         loop {
             let Some(packet) = self.next_packet()? else { return Ok(None) };
             let frames = match self.decoder.decode(&packet) {
@@ -258,6 +271,10 @@ impl Stream {
     /// The next packet of the track; none at the end of the file, wherever that is.
     fn next_packet(&mut self) -> Result<Option<Packet>, LoadError> {
         loop {
+            self.patience = self.patience.checked_sub(1).ok_or_else(|| {
+                let source = SymphoniaError::LimitError("a million packets without sound");
+                LoadError::Corrupt { at: self.at, source }
+            })?;
             match self.format.next_packet() {
                 Ok(Some(packet)) if packet.track_id == self.track => {
                     let time = self.time_base.and_then(|base| base.calc_time(packet.pts));
@@ -315,4 +332,71 @@ fn unread_format(source: &mut Source) -> io::Result<Option<&'static str>> {
     // A file shorter than this is none of them.
     let whole = source.read_at(0, &mut head)?;
     Ok(UNREAD.iter().find(|(magic, _)| whole && head.starts_with(magic)).map(|(_, name)| *name))
+}
+
+#[cfg(test)]
+mod tests {
+    use symphonia::core::formats::{FormatInfo, MediaInfo, SeekedTo};
+    use symphonia::core::meta::Metadata;
+    use symphonia::core::units::Duration;
+
+    use super::*;
+    use crate::load::Load;
+
+    type Outcome<T> = Result<T, SymphoniaError>;
+
+    /// A demuxer that a file sends in circles: a packet without sound, again and again.
+    struct Circles {
+        inner: Box<dyn FormatReader>,
+        track: u32,
+    }
+
+    impl FormatReader for Circles {
+        fn format_info(&self) -> &FormatInfo {
+            self.inner.format_info()
+        }
+
+        fn media_info(&self) -> &MediaInfo {
+            self.inner.media_info()
+        }
+
+        fn metadata(&mut self) -> Metadata<'_> {
+            self.inner.metadata()
+        }
+
+        fn seek(&mut self, mode: SeekMode, to: SeekTo) -> Outcome<SeekedTo> {
+            self.inner.seek(mode, to)
+        }
+
+        fn tracks(&self) -> &[Track] {
+            self.inner.tracks()
+        }
+
+        fn next_packet(&mut self) -> Outcome<Option<Packet>> {
+            Ok(Some(Packet::new(self.track, Timestamp::new(0), Duration::new(0), Vec::new())))
+        }
+
+        fn into_inner<'s>(self: Box<Self>) -> MediaSourceStream<'s>
+        where
+            Self: 's,
+        {
+            self.inner.into_inner()
+        }
+    }
+
+    #[test]
+    fn packets_without_sound_come_to_an_end() {
+        let mut wav =
+            b"RIFF\x2C\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1F\0\0\x80\x3E\0\0\x02\0\x10\0data\x08\0\0\0".to_vec();
+        wav.extend([7; 8]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), wav).unwrap();
+        // Empty packets of the track itself, and packets of another one.
+        for other in [0, 1] {
+            let mut stream = Stream::open(file.path(), &Load::default().limits()).unwrap();
+            let Stream { format: inner, .. } = Stream::open(file.path(), &Load::default().limits()).unwrap();
+            stream.format = Box::new(Circles { inner, track: stream.track + other });
+            assert_eq!(stream.advance().unwrap_err().code(), "corrupt");
+        }
+    }
 }

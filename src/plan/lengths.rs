@@ -1,13 +1,13 @@
 //! The utterances that a pipeline takes, each with its length.
 
 use std::collections::HashSet;
-use std::panic::catch_unwind;
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use crate::audio::Seconds;
 use crate::corpus::{CorpusTable, columns_read};
+use crate::isolation::isolated;
 use crate::load::{self, Channels, Header, Limits, Load};
 use crate::pipeline::Pipeline;
 use crate::variables::Variables;
@@ -58,7 +58,7 @@ fn measure(table: CorpusTable, load: &Load) -> Result<(CorpusTable, HashSet<Stri
 
 /// What the header of a recording claims; none if it is damaged, so much that a demuxer panics even.
 fn header(path: &Path, limits: &Limits) -> Result<Option<Header>, PlanError> {
-    match catch_unwind(|| load::probe_within(path, limits)) {
+    match isolated(|| load::probe_within(path, limits)) {
         Ok(Ok(header)) => Ok(Some(header)),
         Ok(Err(source)) if source.is_world() => Err(PlanError::Unreadable { path: path.to_owned(), source }),
         Ok(Err(_)) | Err(_) => Ok(None),

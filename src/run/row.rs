@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -11,6 +10,7 @@ use crate::audio::{Hertz, Seconds};
 use crate::corpus::SelectError;
 use crate::error::chain;
 use crate::featurize::{Extract, ExtractError, Features};
+use crate::isolation::isolated;
 use crate::load::{Channels, Cut, Decoder, Listener, LoadError, LoadWarning, Pick, Quality, QualityColumns, Take};
 use crate::manifest::{Dtype, Moments, Reject, Warning};
 use crate::plan::{Entry, Plan};
@@ -103,16 +103,14 @@ impl<'p> Worker<'p> {
 
     /// Makes the row of `entry`. A decoder or extractor that panics costs this utterance and no other.
     pub(super) fn make(&mut self, entry: Entry) -> Result<MadeRow, Fault> {
-        let made = catch_unwind(AssertUnwindSafe(|| self.try_make(entry)));
+        let made = isolated(|| self.try_make(entry));
         let failure = match made {
             Ok(Ok(row)) => return Ok(row),
             Ok(Err(failure)) => failure,
-            Err(panic) => {
+            Err(text) => {
                 let stage = self.stage;
                 *self = Self::new(self.plan); // what the panic left half done is not used again
-                let text = panic.downcast_ref::<String>().map(String::as_str);
-                let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word");
-                Failure::Panic { stage, error: Panic::Panicked { text: text.to_owned() } }
+                Failure::Panic { stage, error: Panic::Panicked { text } }
             }
         };
         let table = &self.plan.table;
@@ -154,8 +152,10 @@ impl<'p> Worker<'p> {
         else {
             unreachable!("they were made ready")
         };
-        listeners.iter_mut().for_each(|listener| listener.begin(native));
-        resamplers.iter_mut().for_each(Resampler::reset);
+        for (listener, resampler) in listeners.iter_mut().zip(resamplers.iter_mut()) {
+            listener.begin(native);
+            resampler.reset();
+        }
         let draws = Draws { seed: pipeline.seed, id: table.id(row), copy: entry.copy };
         for (extractor, features) in
             extractors.iter_mut().zip(features.iter_mut()).flat_map(|(e, f)| e.iter_mut().zip(f))
@@ -187,7 +187,9 @@ impl<'p> Worker<'p> {
             for (index, column) in schema.features.iter().enumerate() {
                 let values: usize = features.iter().map(|columns| columns[index].len()).sum();
                 if values * column.dtype.bytes() > CELL_BYTES {
-                    features.iter_mut().for_each(|columns| columns[index].shrink_to(0));
+                    for columns in features.iter_mut() {
+                        columns[index] = Vec::new();
+                    }
                     let error = ExtractError::TooLong { most: CELL_BYTES };
                     return Err(Failure::Extract { column: column.name.clone(), error });
                 }
