@@ -136,6 +136,7 @@ fn keep_if_decides_by_the_sound_and_what_it_leaves_out_is_no_fault() {
         .run(&fbank_pipeline(keep), &["--var", "LEAST=10"])
         .expect_rows(1)
         .expect_rejected("tone.wav", "keep_if", "not_kept");
+    assert!(!outcome.stderr().contains("tone.wav"), "it is no fault: {}", outcome.stderr());
     let message = &outcome.rejects()[0].message;
     assert!(message.contains("snr_db is 0."), "{message}");
     assert!(!outcome.manifest().schema.iter().any(|column| column.name == "snr_db"), "no column was asked for");

@@ -51,6 +51,8 @@ struct State {
     done: f64,
     heard: f64,
     rejects: usize,
+    /// Rejects with which something is wrong: what `keep_if` leaves out is only counted.
+    faults: usize,
     warnings: usize,
 }
 
@@ -112,6 +114,7 @@ impl Reporter {
             done: 0.0,
             heard: 0.0,
             rejects: 0,
+            faults: 0,
             warnings: 0,
         };
         Self { style, bar: ProgressBar::with_draw_target(None, target), state: Mutex::new(state) }
@@ -226,8 +229,9 @@ impl Watch for Reporter {
     fn reject(&self, reject: &Reject, planned_seconds: f64) {
         let mut state = self.state();
         state.rejects += 1;
+        state.faults += usize::from(reject.is_fault());
         state.done += planned_seconds;
-        if state.rejects <= TOLD_REJECTS || self.style == Style::Json {
+        if (reject.is_fault() && state.faults <= TOLD_REJECTS) || self.style == Style::Json {
             let Reject { id, audio, stage, code, message, .. } = reject;
             match self.style {
                 Style::Bar => self.bar.println(format!("left out {audio}: {stage}: {message} [{code}]")),
@@ -235,7 +239,7 @@ impl Watch for Reporter {
                 Style::Json => tracing::warn!(id, audio, stage, code, message, "reject"),
                 Style::Quiet => {}
             }
-            if state.rejects == TOLD_REJECTS {
+            if state.faults == TOLD_REJECTS {
                 match self.style {
                     Style::Bar => self.bar.println("further ones are counted; all will stand in rejects.jsonl"),
                     Style::Lines => tracing::warn!("further ones are counted; all will stand in rejects.jsonl"),

@@ -2,6 +2,7 @@
 
 mod commit;
 mod error;
+mod keep_if;
 mod lock;
 mod order;
 mod row;

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::audio::{Hertz, Seconds};
-use crate::corpus::SelectError;
 use crate::error::chain;
 use crate::featurize::{Extract, ExtractError, Features};
 use crate::isolation::isolated;
@@ -19,6 +18,7 @@ use crate::resample::{ResampleError, Resampler};
 use crate::seed::Draws;
 use crate::write::{Cell, FeatureColumn, encode};
 
+use super::keep_if::{KeepError, keep, measured};
 use super::order::Weigh;
 
 /// A row, ready to be written.
@@ -307,27 +307,6 @@ fn finish(
     Ok(())
 }
 
-/// Whether sound is measured: for columns, or for a condition that asks.
-fn measured(plan: &Plan) -> QualityColumns {
-    let read = |(name, _): &(&str, _)| {
-        plan.keep_if.as_ref().is_some_and(|condition| condition.columns().iter().any(|column| column == name))
-    };
-    if Quality::COLUMNS.iter().any(read) { QualityColumns::Columns } else { plan.pipeline.load.quality }
-}
-
-/// Judges an utterance by `keep_if`.
-fn keep(plan: &Plan, row: usize, quality: Option<&Quality>) -> Result<(), KeepError> {
-    let Some(condition) = &plan.keep_if else { return Ok(()) };
-    let values = quality.map(Quality::values).unwrap_or_default();
-    let measures = Quality::COLUMNS.map(|(name, _)| name).into_iter().zip(values).collect::<Vec<_>>();
-    if condition.holds(&plan.table, row, &measures).map_err(|source| KeepError::Undecided { source })? {
-        return Ok(());
-    }
-    let read = measures.iter().filter(|(name, _)| condition.columns().iter().any(|column| column == name));
-    let values: Vec<String> = read.map(|(name, value)| format!("{name} is {value:.4}")).collect();
-    Err(KeepError::NotKept { values: values.join(", ") })
-}
-
 /// Where the first value stands that half precision would make infinite.
 fn too_large(values: &[f32], dtype: Dtype) -> Option<usize> {
     /// From here on, rounding to nearest gives infinity.
@@ -376,26 +355,6 @@ impl From<LoadError> for Failure {
 }
 
 rejects! {
-    /// Why a sound utterance becomes no row.
-    #[derive(Debug, Error)]
-    enum KeepError {
-        /// `keep_if` is not true of the utterance. Such rejects are wanted: `load.max_reject_fraction` and `load.on_error` do not count them.
-        #[error("the condition is not true of it{}{values}", if values.is_empty() { "" } else { ": " })]
-        not_kept: NotKept {
-            /// What was measured of what the condition reads.
-            values: String,
-        },
-        /// `keep_if` cannot be evaluated for the values of this utterance.
-        #[error("the condition cannot be evaluated")]
-        undecided: Undecided {
-            /// What polars says.
-            #[source]
-            source: SelectError,
-        },
-    }
-}
-
-rejects! {
     /// A bug that one utterance brought to light.
     #[derive(Debug, Error)]
     enum Panic {
@@ -424,14 +383,4 @@ pub fn reject_codes() -> [(&'static str, &'static [(&'static str, &'static str)]
 #[must_use]
 pub const fn warning_codes() -> &'static [(&'static str, &'static str)] {
     LoadWarning::CODES
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_kept_is_no_fault() {
-        assert_eq!(KeepError::NotKept { values: String::new() }.code(), Reject::NOT_KEPT);
-    }
 }
