@@ -7,7 +7,7 @@ use wavemill::audio::Hertz;
 use wavemill::corpus::{Corpus, CorpusTable};
 use wavemill::manifest::Dtype;
 use wavemill::variables::Variables;
-use wavemill::write::{Cell, FeatureColumn, Format, Row, RowSchema, ShardFile, decode, encode};
+use wavemill::write::{Cell, CellChannels, FeatureColumn, Format, Row, RowSchema, ShardFile, decode, encode};
 
 /// Ten seconds of 80-bin frames.
 const FRAMES: usize = 1000;
@@ -50,10 +50,15 @@ fn shard(criterion: &mut Criterion) {
     const ROWS: usize = 64;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let table = table(folder.path(), ROWS);
-    let column =
-        |name: &str| FeatureColumn { name: name.into(), bins: Some(BINS), dtype: Dtype::F32, unit: "dB".into() };
+    let column = |name: &str| FeatureColumn {
+        name: name.into(),
+        bins: Some(BINS),
+        dtype: Dtype::F32,
+        unit: "dB".into(),
+        channels: CellChannels::One,
+    };
     let extras = table.extras().map(|(name, kind)| (name.to_owned(), kind)).collect();
-    let schema = RowSchema { extras, features: vec![column("features")] };
+    let schema = RowSchema { extras, sound: Vec::new(), features: vec![column("features")] };
     let mut cell = Cell { frames: FRAMES as u32, bytes: Vec::new() };
     encode(&features(), Dtype::F32, &mut cell.bytes);
     let cells = [cell];
@@ -77,6 +82,7 @@ fn shard(criterion: &mut Criterion) {
                             table: &table,
                             utterance,
                             copy: 0,
+                            sound: &[],
                             num_samples: 160_000,
                             sample_rate: Hertz::new(16_000).expect("not zero"),
                             augmentation: None,

@@ -38,6 +38,7 @@ pub mod engines;
 pub mod error;
 pub mod family;
 pub mod featurize;
+mod isolation;
 pub mod load;
 pub mod manifest;
 pub mod nearest;

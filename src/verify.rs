@@ -12,7 +12,7 @@ use crate::error::chain;
 use crate::manifest::{DatasetFolder, Join, Manifest, ManifestError, Reject, ShardEntry, ShardRecord, Totals};
 use crate::pipeline::Pipeline;
 use crate::plan::{PlanFile, PlannedRow};
-use crate::write::{FeatureColumn, ROW_COLUMNS, RowSchema, ShardFile};
+use crate::write::{CellChannels, FeatureColumn, NUM_CHANNELS, ROW_COLUMNS, RowSchema, ShardFile};
 
 /// One thing that is wrong with a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,12 @@ impl Check<'_> {
         }
         if let Some(pipeline) = &pipeline
             && !manifest.schema.ends_with(
-                &RowSchema { extras: Vec::new(), features: pipeline.feature_columns() }.describe()[ROW_COLUMNS.len()..],
+                &RowSchema {
+                    extras: Vec::new(),
+                    sound: pipeline.sound_columns(),
+                    features: pipeline.feature_columns(),
+                }
+                .describe()[ROW_COLUMNS.len()..],
             )
         {
             self.note(place, "the schema does not end with the columns of the pipeline");
@@ -259,8 +264,19 @@ fn wrong_cells(batch: &RecordBatch, column: &FeatureColumn, record: &ShardRecord
         if recorded.get(at).map(|frames| u64::from(*frames)) != Some(count) {
             return Some(format!("row {at} has {count} frames of `{name}`, and its record another number"));
         }
+        let channels = match column.channels {
+            CellChannels::One => 1,
+            CellChannels::All => {
+                let channels =
+                    batch.column_by_name(NUM_CHANNELS).and_then(|there| there.as_primitive_opt::<Int32Type>());
+                channels.map_or(0, |channels| channels.value(row) as u64)
+            }
+        };
         let found = match cells.as_binary_opt::<i64>() {
-            Some(cells) => cells.value(row).len() as u64 / column.frame_bytes().max(1) as u64,
+            Some(cells) => {
+                let frame_bytes = column.frame_bytes() as u64 * channels;
+                cells.value(row).len() as u64 / frame_bytes.max(1)
+            }
             None => cells.as_list_opt::<i64>().map_or(0, |cells| cells.value(row).len() as u64),
         };
         if found != count {

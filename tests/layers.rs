@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 9] = [
     &["corpus", "featurize"],
     &["load", "resample", "manifest", "seed"],
     &["spectrum"],
-    &["audio", "durable", "engines", "error", "family", "nearest", "rejects", "variables"],
+    &["audio", "durable", "engines", "error", "family", "isolation", "nearest", "rejects", "variables"],
 ];
 
 /// The roofs of the project: they only hand over.

@@ -8,6 +8,7 @@ mod docs;
 mod interruption;
 mod layers;
 mod pipelines;
+mod policies;
 mod same_bytes;
 mod support;
 mod workers;

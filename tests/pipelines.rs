@@ -13,6 +13,7 @@ fn variables(pipeline: &str, digits: &CorpusTest) -> (Vec<String>, u64) {
         "fsdd_fbank" => (vec![format!("CORPUS={}", digits.corpus().display())], 2),
         "librispeech_fbank" => (vec![format!("CORPUS={}", fixture("librispeech").display())], 4),
         "common_voice_log_mel" => (vec![format!("CORPUS={corpus}"), "CLIPS=.".to_owned()], 12),
+        "keep_good" => (vec![format!("CORPUS={corpus}"), "MIN_SNR_DB=1".to_owned()], 12),
         "nemo_waveform" => (vec![format!("MANIFEST={corpus}/manifest.jsonl")], 13),
         other => panic!("{other}.yaml has no variables here"),
     }

@@ -71,6 +71,22 @@ impl CorpusTest {
         fs::copy(fixture(name), self.corpus().join(into)).unwrap();
     }
 
+    /// Adds a WAV of floats that is made here: `channels` channels, their samples in turn.
+    pub(crate) fn add_wav(&self, into: &str, rate: u32, channels: u16, samples: &[f32]) {
+        let size = samples.len() as u32 * 4;
+        let mut wav = b"RIFF".to_vec();
+        wav.extend((size + 36).to_le_bytes());
+        wav.extend(b"WAVEfmt \x10\0\0\0\x03\0");
+        wav.extend(channels.to_le_bytes());
+        wav.extend(rate.to_le_bytes());
+        wav.extend((rate * u32::from(channels) * 4).to_le_bytes());
+        wav.extend((channels * 4).to_le_bytes());
+        wav.extend(b"\x20\0data");
+        wav.extend(size.to_le_bytes());
+        wav.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+        fs::write(self.corpus().join(into), wav).unwrap();
+    }
+
     pub(crate) fn corpus(&self) -> PathBuf {
         self.folder.path().join("corpus")
     }

@@ -27,6 +27,14 @@ fn the_shards_of_several_workers_are_joined_to_the_same_bytes() {
 }
 
 #[test]
+fn threads_are_counted_from_one_to_a_thousand() {
+    for threads in ["0", "1025", "100000", "-1"] {
+        let test = CorpusTest::on(&["corpus/alba-01.flac"]);
+        test.run(&fbank_pipeline(""), &[&format!("--threads={threads}")]).expect_code(2).expect_message("1..=1024");
+    }
+}
+
+#[test]
 fn workers_count_from_zero() {
     CorpusTest::on(&["corpus/alba-01.flac"])
         .run(&pipeline(), &["--worker", "3/3"])

@@ -150,14 +150,23 @@ impl<'a> Reader<'a> {
                 }
             }
             for column in &features {
-                let values = numbers(&batch, column, row);
+                let mut values = numbers(&batch, column, row);
+                let all = values.len();
+                if let Ok(frames) = cell_text(&batch, &column.frames_name(), row).parse::<usize>() {
+                    // Of several channels, the first.
+                    values.truncate(frames * column.bins.unwrap_or(1));
+                }
+                let channels = match all / values.len().max(1) {
+                    0 | 1 => String::new(),
+                    channels => format!("{channels} channels × "),
+                };
                 let bins = column.bins.unwrap_or(1);
                 let (low, high) =
                     values.iter().fold((f32::MAX, f32::MIN), |(low, high), value| (low.min(*value), high.max(*value)));
                 let shape = column.bins.map_or(String::new(), |bins| format!(" × {bins}"));
                 let _ = writeln!(
                     text,
-                    "\n{}: {}{shape} {}, {low:.2} to {high:.2} {}",
+                    "\n{}: {channels}{}{shape} {}, {low:.2} to {high:.2} {}",
                     column.name,
                     values.len() / bins,
                     column.dtype.name(),

@@ -60,6 +60,13 @@ fn rejects() -> String {
             let _ = writeln!(text, "| `{stage}` | `{code}` | {reason} |");
         }
     }
+    text.push_str(
+        "\n## Warnings\n\nWhat is wrong with a recording that becomes a row all the same. The manifest counts them in \
+         `totals.warnings`; the records in `shards/` name each.\n\n| code | what is wrong |\n| --- | --- |\n",
+    );
+    for (code, meaning) in run::warning_codes() {
+        let _ = writeln!(text, "| `{code}` | {meaning} |");
+    }
     text
 }
 

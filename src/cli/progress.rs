@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
-use crate::manifest::Reject;
+use crate::manifest::{Reject, Warning};
 use crate::run::Watch;
 
 use super::{count, length};
@@ -51,6 +51,9 @@ struct State {
     done: f64,
     heard: f64,
     rejects: usize,
+    /// Rejects with which something is wrong: what `keep_if` leaves out is only counted.
+    faults: usize,
+    warnings: usize,
 }
 
 impl State {
@@ -111,6 +114,8 @@ impl Reporter {
             done: 0.0,
             heard: 0.0,
             rejects: 0,
+            faults: 0,
+            warnings: 0,
         };
         Self { style, bar: ProgressBar::with_draw_target(None, target), state: Mutex::new(state) }
     }
@@ -204,11 +209,29 @@ impl Watch for Reporter {
         self.step(&mut state);
     }
 
+    fn warning(&self, warning: &Warning) {
+        let mut state = self.state();
+        state.warnings += 1;
+        if state.warnings > TOLD_REJECTS && self.style != Style::Json {
+            return;
+        }
+        let Warning { id, audio, code, message, .. } = warning;
+        let last = state.warnings == TOLD_REJECTS;
+        let further = if last { "; further ones are counted, and all will stand in shards/" } else { "" };
+        match self.style {
+            Style::Bar => self.bar.println(format!("{audio}: {message} [{code}]{further}")),
+            Style::Lines => tracing::warn!("{audio}: {message} [{code}]{further}"),
+            Style::Json => tracing::warn!(id, audio, code, message, "warning"),
+            Style::Quiet => {}
+        }
+    }
+
     fn reject(&self, reject: &Reject, planned_seconds: f64) {
         let mut state = self.state();
         state.rejects += 1;
+        state.faults += usize::from(reject.is_fault());
         state.done += planned_seconds;
-        if state.rejects <= TOLD_REJECTS || self.style == Style::Json {
+        if (reject.is_fault() && state.faults <= TOLD_REJECTS) || self.style == Style::Json {
             let Reject { id, audio, stage, code, message, .. } = reject;
             match self.style {
                 Style::Bar => self.bar.println(format!("left out {audio}: {stage}: {message} [{code}]")),
@@ -216,7 +239,7 @@ impl Watch for Reporter {
                 Style::Json => tracing::warn!(id, audio, stage, code, message, "reject"),
                 Style::Quiet => {}
             }
-            if state.rejects == TOLD_REJECTS {
+            if state.faults == TOLD_REJECTS {
                 match self.style {
                     Style::Bar => self.bar.println("further ones are counted; all will stand in rejects.jsonl"),
                     Style::Lines => tracing::warn!("further ones are counted; all will stand in rejects.jsonl"),

@@ -1,5 +1,6 @@
 //! `wavemill run`.
 
+use std::fmt::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,9 +27,9 @@ pub(super) struct Run {
     /// The folder of the dataset
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Threads that decode and compute [default: all cores]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    /// Threads that decode and compute, 1 to 1024 [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     /// Make only the I-th of N parts, I counted from 0; `wavemill commit` joins the parts
     #[arg(long, value_name = "I/N")]
     worker: Option<Share>,
@@ -66,7 +67,7 @@ impl Run {
         let plan = plan::Plan::make(pipeline, &variables)?;
         let folder = DatasetFolder::new(&self.out);
         let options = Options {
-            threads: self.threads.map_or_else(all_cores, NonZeroUsize::get),
+            threads: self.threads.map_or_else(all_cores, usize::from),
             share: self.worker,
             existing: if self.overwrite { Existing::Overwrite } else { Existing::Keep },
         };
@@ -109,8 +110,12 @@ pub(super) fn summary(manifest: &Manifest, out: &std::path::Path, heard: f64, se
             format!("{} left out ({}): see rejects.jsonl", count(rejects), codes.join(", "))
         }
     };
+    let mut warnings = String::new();
+    for (code, number) in &totals.warnings {
+        let _ = write!(warnings, "; {} ({code})", counted(*number, "warning"));
+    }
     format!(
-        "{} of {} in {}, {}; {rejects}; {speed}\n{}\n",
+        "{} of {} in {}, {}; {rejects}{warnings}; {speed}\n{}\n",
         counted(totals.rows, "row"),
         length(totals.hours * 3600.0),
         counted(manifest.shards.len() as u64, "shard"),

@@ -2,6 +2,7 @@
 //! structs.
 
 mod cells;
+mod condition;
 mod rows;
 mod select;
 
@@ -16,6 +17,7 @@ use polars::prelude::{
 pub(super) use self::cells::Cell;
 use self::cells::Cells;
 pub use self::cells::{Kind, Value};
+pub use self::condition::RowCondition;
 pub(super) use self::rows::{ColumnKey, Rows};
 pub use self::select::{SelectError, columns_read};
 
@@ -54,6 +56,18 @@ struct Extra {
 }
 
 impl CorpusTable {
+    /// The columns that every table has, with their types.
+    pub const STANDARD_COLUMNS: [(&'static str, Kind); STANDARD.len()] = [
+        ("id", Kind::String),
+        ("audio", Kind::String),
+        ("start_s", Kind::Float64),
+        ("duration_s", Kind::Float64),
+        ("channel", Kind::Int64),
+        ("text", Kind::String),
+        ("speaker", Kind::String),
+        ("language", Kind::String),
+    ];
+
     /// The number of utterances.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -144,14 +158,32 @@ impl CorpusTable {
         self.extras[column].cells.value(row)
     }
 
+    /// A cell of any column, with the column's type; none where there is no such column.
+    #[must_use]
+    pub fn cell(&self, column: &str, row: usize) -> Option<(Kind, Value<'_>)> {
+        fn text(cells: &StringChunked, row: usize) -> (Kind, Value<'_>) {
+            (Kind::String, cells.get(row).map_or(Value::Null, Value::String))
+        }
+        let time = |cells: &Float64Chunked| (Kind::Float64, cells.get(row).map_or(Value::Null, Value::Float64));
+        Some(match column {
+            "id" => text(&self.id, row),
+            "audio" => text(&self.audio, row),
+            "start_s" => time(&self.start_s),
+            "duration_s" => time(&self.duration_s),
+            "channel" => (Kind::Int64, self.channel.get(row).map_or(Value::Null, Value::Int64)),
+            "text" => text(&self.text, row),
+            "speaker" => text(&self.speaker, row),
+            "language" => text(&self.language, row),
+            extra => {
+                let extra = self.extras.iter().find(|there| there.name == extra)?;
+                (extra.cells.kind(), extra.cells.value(row))
+            }
+        })
+    }
+
     /// Every column with its type: the standard ones, then the further ones.
     pub fn columns(&self) -> impl Iterator<Item = (&str, Kind)> {
-        let standard = STANDARD.into_iter().map(|name| match name {
-            "start_s" | "duration_s" => (name, Kind::Float64),
-            "channel" => (name, Kind::Int64),
-            _ => (name, Kind::String),
-        });
-        standard.chain(self.extras())
+        Self::STANDARD_COLUMNS.into_iter().chain(self.extras())
     }
 
     /// The table with durations filled in where the source gives none: `probed[row]`, in seconds.

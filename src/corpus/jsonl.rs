@@ -20,7 +20,8 @@ use crate::variables::{Template, Variables};
 ///
 /// Fields become columns: `audio_filepath` or `audio`, `offset` or `start_s`, `duration` or `duration_s` (all in
 /// seconds), `channel`, `text`, `speaker`, `lang` or `language`, and `id`. Every further field is carried along; objects
-/// and lists in it are kept as JSON text. Relative paths are relative to the manifest's folder.
+/// and lists in it are kept as JSON text. Left out are `sample_rate` and `num_samples`: every row has columns of these
+/// names, of what was decoded. Relative paths are relative to the manifest's folder.
 ///
 /// A line without an id gets one of itself alone, so that ids stay when other lines come and go: the audio path without
 /// extension; with an `offset`, then `-` and the offset and `-` and the duration, both in milliseconds; with a
@@ -35,6 +36,9 @@ pub struct Jsonl {
     pub id: Option<String>,
 }
 
+/// Fields that many tools write and that say of the file what decoding it tells for certain.
+const DECODED: [&str; 2] = ["sample_rate", "num_samples"];
+
 impl Member for Jsonl {
     const EXAMPLE: &'static str = r#"jsonl: { path: "${CORPUS}/train_manifest.json" }"#;
 }
@@ -47,7 +51,7 @@ impl ReadCorpus for Jsonl {
         for line in JsonLines::open(path)? {
             let (number, fields) = line?;
             rows.begin(Position::Line(number));
-            for (field, json) in &fields {
+            for (field, json) in fields.iter().filter(|(field, _)| !DECODED.contains(&field.as_str())) {
                 let key = rows.column(self.column_of(field))?;
                 put_json(&mut rows, key, json).map_err(|error| error.given_by(field))?;
             }
@@ -122,6 +126,13 @@ mod tests {
         assert_eq!(table.extra(3, 0), Value::String(r#"["b",{"c":1}]"#));
         assert_eq!((table.extra(4, 0), table.extra(5, 0)), (Value::String("1"), Value::String("18446744073709551615")));
         assert_eq!((table.extra(2, 1), table.extra(5, 1)), (Value::Null, Value::Null));
+    }
+
+    #[test]
+    fn what_a_manifest_says_of_rate_and_length_gives_way_to_what_is_decoded() {
+        let table = read(r#"{"audio": "a", "sample_rate": 16000, "num_samples": 5, "snr": 1.5}"#).unwrap();
+        assert_eq!(table.extras().collect::<Vec<_>>(), [("snr", Kind::Float64)]);
+        assert!(message(r#"{"audio": "a", "key": "k"}"#).contains("every dataset has a column `key` of its own"));
     }
 
     #[test]

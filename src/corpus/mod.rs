@@ -11,7 +11,7 @@ mod table;
 
 pub use audio_folder::{NamePattern, NamePatternError};
 pub use contract::ReadCorpus;
-pub use corpus_table::{CorpusTable, Kind, SelectError, Value, columns_read};
+pub use corpus_table::{CorpusTable, Kind, RowCondition, SelectError, Value, columns_read};
 pub use error::{CorpusError, Place, Position};
 pub use table::{Delimiter, Format};
 

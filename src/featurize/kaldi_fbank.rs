@@ -37,11 +37,11 @@ pub struct KaldiFbank {
     /// The least energy that `use_energy` reports, in units of the scaled samples; 1. Zero means no floor but 1.2e-7.
     #[schemars(range(min = 0.0))]
     pub energy_floor: f64,
-    /// The length of a frame in milliseconds; 25.
-    #[schemars(range(min = 0.0))]
+    /// The length of a frame in milliseconds, up to a minute; 25.
+    #[schemars(range(min = 0.0, max = 60_000.0))]
     pub frame_length_ms: f64,
-    /// The time from one frame to the next in milliseconds; 10.
-    #[schemars(range(min = 0.0))]
+    /// The time from one frame to the next in milliseconds, up to a minute; 10.
+    #[schemars(range(min = 0.0, max = 60_000.0))]
     pub frame_shift_ms: f64,
     /// The upper end of the filters in hertz; zero or less is counted from the Nyquist frequency; 0.
     pub high_freq_hz: f64,
@@ -218,6 +218,11 @@ impl KaldiFbank {
     }
 
     fn framing(&self, rate: Hertz) -> Result<Framing, SettingError> {
+        /// Nothing is framed by the minute: it is a slip of a unit.
+        const LONGEST_MS: f64 = 60_000.0;
+        for (key, ms) in [("frame_length_ms", self.frame_length_ms), ("frame_shift_ms", self.frame_shift_ms)] {
+            SettingError::unless_within(key, ms, 0.0, LONGEST_MS)?;
+        }
         // Kaldi drops the part of a sample; dividing by 1000 keeps whole numbers whole, which multiplying by 0.001 does not.
         let samples = |ms: f64| (ms * f64::from(rate.get()) / 1_000.0) as usize;
         let (window, longest) = (samples(self.frame_length_ms), PowerSpectrum::LONGEST);
@@ -450,6 +455,7 @@ mod tests {
         assert_eq!(refused(r#"{"frame_length_ms": 0.1}"#, 8_000), "frame_length_ms");
         assert_eq!(refused(r#"{"frame_length_ms": 1e9}"#, 8_000), "frame_length_ms");
         assert_eq!(refused(r#"{"frame_shift_ms": 0}"#, 8_000), "frame_shift_ms");
+        assert_eq!(refused(r#"{"frame_shift_ms": 1e300}"#, 8_000), "frame_shift_ms");
         assert_eq!(refused(r#"{"vtln_warp": 0}"#, 8_000), "vtln_warp");
         assert_eq!(refused(r#"{"vtln_warp": 1.1, "vtln_low_hz": 20}"#, 8_000), "vtln_low_hz");
         assert_eq!(refused(r#"{"vtln_warp": 1.1, "vtln_high_hz": 4000}"#, 8_000), "vtln_high_hz");

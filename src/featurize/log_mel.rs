@@ -36,9 +36,10 @@ pub struct LogMel {
     #[schemars(range(min = 2, max = 1_048_576))]
     pub n_fft: NonZeroU32,
     /// The length of the window in samples, which lies in the middle of the FFT; null is `n_fft`.
-    #[schemars(range(min = 2))]
+    #[schemars(range(min = 2, max = 1_048_576))]
     pub win_length: Option<NonZeroU32>,
     /// The samples from one frame to the next; null is half of `win_length`.
+    #[schemars(range(max = 1_048_576))]
     pub hop_length: Option<NonZeroU32>,
     /// The lower end of the filters in hertz; 0.
     #[schemars(range(min = 0.0))]
@@ -230,6 +231,7 @@ impl LogMel {
         let (Some(length), Some(hop)) = (NonZeroUsize::new(n_fft), NonZeroUsize::new(hop)) else {
             return Err(SettingError::NoHop { key: "hop_length", rate });
         };
+        SettingError::unless_within("hop_length", hop.get() as f64, 1.0, PowerSpectrum::LONGEST as f64)?;
         let edges = match self.pad_mode {
             _ if !self.center => Edges::Snip,
             PadMode::Reflect => Edges::Reflect,

@@ -11,7 +11,7 @@ use symphonia::core::audio::conv::IntoSample;
 use symphonia::core::audio::sample::Sample;
 use symphonia::core::audio::{Audio, AudioBuffer, GenericAudioBufferRef};
 
-/// `channels:` of the pipeline file: `mix`, `first`, `each` or the number of a channel from 0.
+/// `channels:` of the pipeline file: `mix`, `first`, `each`, `keep` or the number of a channel from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Channels {
     /// One utterance: the mean of all channels.
@@ -21,6 +21,8 @@ pub enum Channels {
     First,
     /// One utterance a channel: the two sides of a telephone call.
     Each,
+    /// One utterance of all channels: cells are `[channels, frames, bins]`.
+    Keep,
     /// One utterance: this channel, from 0.
     Index(u16),
 }
@@ -39,16 +41,18 @@ impl Channels {
     #[must_use]
     pub const fn pick(self) -> Pick {
         match self {
-            Self::Mix => Pick::Mix,
+            // All of them, when read by channels.
+            Self::Mix | Self::Keep => Pick::Mix,
             Self::First | Self::Each => Pick::Channel(0),
             Self::Index(channel) => Pick::Channel(channel),
         }
     }
 
     /// The words of the pipeline file.
-    const WORDS: [(&'static str, Self); 3] = [("mix", Self::Mix), ("first", Self::First), ("each", Self::Each)];
+    const WORDS: [(&'static str, Self); 4] =
+        [("mix", Self::Mix), ("first", Self::First), ("each", Self::Each), ("keep", Self::Keep)];
     /// What may be written, for error messages and the schema.
-    const FORMS: &'static str = "`mix`, `first`, `each` or the number of a channel, counted from 0";
+    const FORMS: &'static str = "`mix`, `first`, `each`, `keep` or the number of a channel, counted from 0";
 }
 
 impl fmt::Display for Channels {
@@ -198,6 +202,7 @@ mod tests {
             (r#""mix""#, Channels::Mix),
             (r#""first""#, Channels::First),
             (r#""each""#, Channels::Each),
+            (r#""keep""#, Channels::Keep),
             ("0", Channels::Index(0)),
             ("7", Channels::Index(7)),
         ];

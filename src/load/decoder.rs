@@ -3,12 +3,12 @@
 use std::ops::Range;
 use std::path::Path;
 
-use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::errors::Error as SymphoniaError;
 
 use super::Load;
 use super::channels::{self, Pick};
-use super::error::LoadError;
+use super::error::{LoadError, LoadWarning};
+use super::limits::Limits;
 use super::stream::{Header, Piece, Stream};
 use crate::audio::{Hertz, Seconds};
 
@@ -60,6 +60,7 @@ pub struct Decoder {
     cut: Range<u64>,
     /// The most that may be missing at the end, in samples.
     tolerance: u64,
+    limits: Limits,
     /// The sample of the file that follows the last one decoded.
     position: u64,
     /// What is decoded and not yet given.
@@ -78,8 +79,10 @@ impl Decoder {
     /// The file cannot be read or decoded, is shorter than the cut's start, or lacks the channel.
     pub fn open(path: &Path, take: Take, load: &Load) -> Result<Self, LoadError> {
         let Take { cut, pick, rate } = take;
-        let (mut stream, first) = open_first(path, rate)?;
+        let limits = load.limits();
+        let (mut stream, first) = open_first(path, rate, &limits)?;
         let (rate, num_channels) = format_of(&stream)?;
+        limits.check_format(rate, num_channels)?;
         if let Pick::Channel(channel) = pick
             && channel >= num_channels
         {
@@ -95,7 +98,7 @@ impl Decoder {
             pending = None;
             if !stream.seek(start) {
                 // Beyond the end, or lost on the way: from the start it is known for certain.
-                stream = Stream::open(path, take.rate)?;
+                stream = Stream::open(path, take.rate, &limits)?;
             }
         }
         let tolerance = Seconds::new(load.length_tolerance_s).unwrap_or(Seconds::ZERO).samples(rate);
@@ -105,6 +108,7 @@ impl Decoder {
             channels: num_channels,
             cut: start..end,
             tolerance,
+            limits,
             position: 0,
             stream,
             pending,
@@ -131,18 +135,38 @@ impl Decoder {
         Ok(true)
     }
 
+    /// Replaces `blocks`, one for each channel of the file, by the next samples of every channel, whatever the utterance was
+    /// to take. False, and no samples, at the end of the cut.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_channels(&mut self, blocks: &mut [Vec<f32>]) -> Result<bool, LoadError> {
+        blocks.iter_mut().for_each(Vec::clear);
+        let Some(range) = self.advance()? else { return Ok(false) };
+        channels::append(&self.stream.decoded(), &range, blocks);
+        Ok(true)
+    }
+
+    /// What was found wrong with a file that was read whole, once its end is reached.
+    #[must_use]
+    pub fn warning(&self) -> Option<LoadWarning> {
+        let whole = self.finished && self.pending.is_none() && self.cut == (0..u64::MAX);
+        let claimed = self.stream.promised_samples().filter(|claimed| whole && *claimed != self.position)?;
+        if self.position > claimed && self.stream.pads_its_end() {
+            return None;
+        }
+        Some(LoadWarning::LengthDiffers { claimed, decoded: self.position })
+    }
+
     /// The number of channels of the file.
-    pub(super) const fn num_channels(&self) -> u16 {
+    #[must_use]
+    pub const fn num_channels(&self) -> u16 {
         self.channels
     }
 
-    /// What the last packet held, all channels.
-    pub(super) fn decoded(&self) -> GenericAudioBufferRef<'_> {
-        self.stream.decoded()
-    }
-
     /// Goes to the next packet that has samples of the cut and says which of its samples those are; none at the end.
-    pub(super) fn advance(&mut self) -> Result<Option<Range<usize>>, LoadError> {
+    fn advance(&mut self) -> Result<Option<Range<usize>>, LoadError> {
         while !self.finished {
             // Whatever fails, nothing comes after it.
             self.finished = true;
@@ -160,6 +184,8 @@ impl Decoder {
             };
             let range = within(self.cut.start)..within(self.cut.end);
             self.position = piece.end();
+            let heard = self.position.min(self.cut.end).saturating_sub(self.cut.start);
+            self.limits.check_length(heard, self.rate)?;
             self.finished = self.position >= self.cut.end;
             if !range.is_empty() {
                 return Ok(Some(range));
@@ -188,6 +214,11 @@ impl Decoder {
         {
             return Err(LoadError::Truncated { claimed: time(claimed), decoded: time(position) });
         }
+        if let Some(claimed) = self.stream.promised_samples()
+            && self.position > claimed.saturating_add(self.tolerance)
+        {
+            return Err(LoadError::LongerThanClaimed { claimed: time(claimed), decoded: time(self.position) });
+        }
         let end = (self.cut.end != u64::MAX).then_some(self.cut.end);
         if self.cut.start >= position || end.is_some_and(|end| end > enough) {
             let (start, length) = (time(self.cut.start), time(position));
@@ -203,7 +234,16 @@ impl Decoder {
 ///
 /// The file cannot be read, or it is no sound that could be decoded.
 pub fn probe(path: &Path) -> Result<Header, LoadError> {
-    let mut stream = Stream::open(path, None)?;
+    probe_within(path, &Load::default().limits())
+}
+
+/// As [`probe`], within limits of one's own.
+///
+/// # Errors
+///
+/// As [`probe`], or the header claims what the limits do not allow.
+pub fn probe_within(path: &Path, limits: &Limits) -> Result<Header, LoadError> {
+    let mut stream = Stream::open(path, None, limits)?;
     if let Some(header) = stream.header() {
         return Ok(header);
     }
@@ -215,8 +255,8 @@ pub fn probe(path: &Path) -> Result<Header, LoadError> {
 }
 
 /// A stream whose first packet is decoded.
-fn open_first(path: &Path, rate: Option<Hertz>) -> Result<(Stream, Piece), LoadError> {
-    let mut stream = Stream::open(path, rate)?;
+fn open_first(path: &Path, rate: Option<Hertz>, limits: &Limits) -> Result<(Stream, Piece), LoadError> {
+    let mut stream = Stream::open(path, rate, limits)?;
     if let Some(piece) = stream.advance()? {
         return Ok((stream, piece));
     }
@@ -295,6 +335,23 @@ mod tests {
         }
         assert!(!decoder.read(&mut block)? && block.is_empty(), "the end is the end");
         Ok(all)
+    }
+
+    #[test]
+    fn a_length_within_the_tolerance_is_told_with_both_numbers() {
+        let mut bytes = wav(1, &counting(16_000));
+        bytes.truncate(44 + 2 * 12_000);
+        let file = saved(&bytes);
+        let load = Load::default();
+        let warning = |cut: Cut| {
+            let mut decoder = Decoder::open(&file.path, Take { cut, ..Take::whole() }, &load).unwrap();
+            let mut block = Vec::new();
+            assert_eq!(decoder.warning(), None, "the end is not known yet");
+            while decoder.read(&mut block).unwrap() {}
+            decoder.warning()
+        };
+        assert_eq!(warning(Cut::whole()), Some(LoadWarning::LengthDiffers { claimed: 16_000, decoded: 12_000 }));
+        assert_eq!(warning(cut(0.0, 0.5)), None, "a cut has not seen the end");
     }
 
     fn cut(start: f64, duration: f64) -> Cut {

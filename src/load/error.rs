@@ -5,6 +5,7 @@ use std::io;
 use symphonia::core::errors::Error as SymphoniaError;
 use thiserror::Error;
 
+use super::limits::ReadTooMuch;
 use crate::audio::{Hertz, Seconds};
 use crate::rejects::rejects;
 
@@ -63,6 +64,14 @@ rejects! {
             /// The length that was decoded.
             decoded: Seconds,
         },
+        /// The file goes on beyond the length that its header claims.
+        #[error("longer than claimed: the header claims {:.3} s, the file holds {:.3} s", claimed.get(), decoded.get())]
+        longer_than_claimed: LongerThanClaimed {
+            /// The length that the header claims.
+            claimed: Seconds,
+            /// The length that was decoded.
+            decoded: Seconds,
+        },
         /// The sample rate or the number of channels changes within the file.
         #[error("the format changes at {:.3} s to {channels} channels at {rate}", at.get())]
         format_changes: FormatChanges {
@@ -97,6 +106,63 @@ rejects! {
         /// The file or the stretch asked for holds not one sample.
         #[error("there is not one sample")]
         no_samples: NoSamples,
+        /// The utterance is longer than `max_duration_s`.
+        #[error("longer than {} s, the most that `max_duration_s` allows: cut the recording into utterances", most.get())]
+        too_long: TooLong {
+            /// The longest that may be.
+            most: Seconds,
+        },
+        /// The file has more channels than `max_channels`.
+        #[error("{channels} channels, and `max_channels` is {most}")]
+        too_many_channels: TooManyChannels {
+            /// The channels of the file.
+            channels: usize,
+            /// The most that may be.
+            most: u16,
+        },
+        /// The sample rate is not between `min_rate_hz` and `max_rate_hz`.
+        #[error("{rate} is not between `min_rate_hz` ({least}) and `max_rate_hz` ({most})")]
+        rate_out_of_range: RateOutOfRange {
+            /// The rate of the file.
+            rate: Hertz,
+            /// The lowest that may be.
+            least: Hertz,
+            /// The highest that may be.
+            most: Hertz,
+        },
+        /// The sound holds a sample that is infinite or not a number, and `nan` is `reject`.
+        #[error("the sample at {:.3} s is not finite", at.get())]
+        not_finite: NotFinite {
+            /// Where the first such sample is heard, from the start of the utterance.
+            at: Seconds,
+        },
+        /// The sound is digital silence, every sample of one value, and `silence` is `reject`.
+        #[error("digital silence: every sample is {value}")]
+        silent: Silent {
+            /// The value; of several channels, that of the first.
+            value: f32,
+        },
+        /// Reading the utterance takes more bytes of its file than `max_read_mib`.
+        #[error("more than {mib} MiB would have to be read")]
+        too_much_data: TooMuchData {
+            /// The most that may be read, in MiB.
+            mib: u64,
+        },
+    }
+}
+
+rejects! {
+    /// What is wrong with a file that gives its sound all the same: it is counted, and the utterance becomes a row.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+    pub enum LoadWarning {
+        /// The header of the whole file claims another length than was decoded, within `length_tolerance_s`.
+        #[error("the header claims {claimed} samples a channel, and {decoded} came")]
+        length_differs: LengthDiffers {
+            /// Samples per channel as the header claims.
+            claimed: u64,
+            /// Samples per channel as decoded.
+            decoded: u64,
+        },
     }
 }
 
@@ -125,9 +191,20 @@ impl LoadError {
         }
     }
 
+    /// The error of a decoder at `at`.
+    pub(super) fn decoding(source: SymphoniaError, at: Seconds) -> Self {
+        match source {
+            SymphoniaError::Unsupported(feature) => Self::UnsupportedCodec { feature },
+            source => Self::Corrupt { at, source },
+        }
+    }
+
     /// The error of a demuxer at `at`: what the operating system refused, or data that breaks the rules.
     pub(super) fn demuxing(source: SymphoniaError, at: Seconds) -> Self {
         match source {
+            SymphoniaError::IoError(source) if ReadTooMuch::known(&source).is_some() => {
+                ReadTooMuch::known(&source).unwrap_or(Self::Unreadable { source })
+            }
             // Only the operating system's errors bear a number; parsers make their own without one.
             SymphoniaError::IoError(source) if source.raw_os_error().is_some() => Self::Unreadable { source },
             // Symphonia calls a file unsupported that lacks a part which every file of its format must have.

@@ -30,13 +30,16 @@ mod caf;
 mod channels;
 mod clock;
 mod decoder;
+mod demux;
 mod error;
 mod flac;
 mod history;
+mod limits;
 mod matroska;
 mod mp4;
 mod opus;
 mod pcm;
+mod quality;
 mod riff;
 mod source;
 mod sphere;
@@ -45,18 +48,21 @@ mod vorbis;
 mod w64;
 mod wave_format;
 
+use std::num::NonZeroU16;
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::audio::{Seconds, Waveform};
+use crate::audio::{Hertz, Seconds, Waveform};
 use crate::family::Member;
 
 pub use channels::{Channels, Pick};
-pub use decoder::{Cut, Decoder, Take, probe};
-pub use error::LoadError;
+pub use decoder::{Cut, Decoder, Take, probe, probe_within};
+pub use error::{LoadError, LoadWarning};
+pub use limits::Limits;
+pub use quality::{Listener, Nan, Quality, QualityColumns, Silence};
 pub use stream::Header;
 
 /// How sound is taken from files, and what becomes of files that give none.
@@ -71,10 +77,34 @@ pub struct Load {
     #[serde(deserialize_with = "share")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub max_reject_fraction: f64,
-    /// By how much, in seconds, a file may be shorter than its header or its cut claims before it is rejected.
+    /// By how much, in seconds, a file may be shorter than its header or its cut claims before it is rejected; 0.5. Within
+    /// it, a length that is not the header's is a warning that is counted.
     #[serde(deserialize_with = "time")]
     #[schemars(range(min = 0.0))]
     pub length_tolerance_s: f64,
+    /// The longest utterance in seconds, up to a year; 86400, a day. A longer one is rejected where the limit is passed.
+    #[serde(deserialize_with = "limits::max_duration")]
+    #[schemars(range(min = 0.001, max = 31_622_400.0))]
+    pub max_duration_s: f64,
+    /// The most channels that a file may have, 1 to 65535; 64.
+    pub max_channels: NonZeroU16,
+    /// The lowest sample rate that a file may have, in hertz; 1000.
+    pub min_rate_hz: Hertz,
+    /// The highest sample rate that a file may have, in hertz; 768000.
+    pub max_rate_hz: Hertz,
+    /// The most that is read of a file for one utterance, in MiB, 1 to 1048576; 16384. What is read twice counts twice, so
+    /// that a reader that a file sends in circles comes to an end; an utterance cut from a long file costs only its part
+    /// where seeking is exact.
+    #[serde(deserialize_with = "limits::max_read")]
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub max_read_mib: u64,
+    /// What becomes of samples that are infinite or not a number.
+    pub nan: Nan,
+    /// What becomes of digital silence, whose every sample has one value.
+    pub silence: Silence,
+    /// Whether every row says how good its sound is, at the file's own rate: `peak`, `rms_db`, `dc_offset`,
+    /// `clipped_fraction`, `silence_fraction`, `snr_db`. `keep_if` can ask for them either way.
+    pub quality: QualityColumns,
 }
 
 impl Member for Load {
@@ -101,6 +131,14 @@ impl Default for Load {
             max_reject_fraction: 0.05,
             // Headers of lossy formats round to packets, which are at most 0.12 s (Opus).
             length_tolerance_s: 0.5,
+            max_duration_s: Self::MAX_DURATION_S,
+            max_channels: const { NonZeroU16::new(Self::MAX_CHANNELS).expect("more than none") },
+            min_rate_hz: const { Hertz::new(Self::MIN_RATE_HZ).expect("more than none") },
+            max_rate_hz: const { Hertz::new(Self::MAX_RATE_HZ).expect("more than none") },
+            max_read_mib: Self::MAX_READ_MIB,
+            nan: Nan::Reject,
+            silence: Silence::Keep,
+            quality: QualityColumns::None,
         }
     }
 }
@@ -127,8 +165,11 @@ impl Default for Load {
 pub fn read(path: &Path) -> Result<Waveform, LoadError> {
     let mut decoder = Decoder::open(path, Take::whole(), &Load::default())?;
     let mut channels = vec![Vec::new(); usize::from(decoder.num_channels())];
-    while let Some(range) = decoder.advance()? {
-        channels::append(&decoder.decoded(), &range, &mut channels);
+    let mut blocks = channels.clone();
+    while decoder.read_channels(&mut blocks)? {
+        for (channel, block) in channels.iter_mut().zip(&blocks) {
+            channel.extend_from_slice(block);
+        }
     }
     Ok(Waveform { sample_rate: decoder.sample_rate(), channels })
 }
@@ -164,6 +205,7 @@ mod tests {
             on_error: OnError::Stop,
             max_reject_fraction: 0.0,
             length_tolerance_s: 2.0,
+            ..Load::default()
         };
         assert_eq!(written.unwrap(), expected);
     }
@@ -173,6 +215,10 @@ mod tests {
         for (json, says) in [
             (r#"{"max_reject_fraction": 1.01}"#, "from 0 to 1"),
             (r#"{"length_tolerance_s": -1}"#, "0 or more"),
+            (r#"{"max_duration_s": 0}"#, "above 0"),
+            (r#"{"max_channels": 0}"#, "nonzero"),
+            (r#"{"min_rate_hz": 0}"#, "nonzero"),
+            (r#"{"max_read_mib": 0}"#, "1 to 1048576"),
             (r#"{"on_error": "ignore"}"#, "`reject` or `stop`"),
             (r#"{"chanels": 1}"#, "`channels`"),
         ] {

@@ -7,6 +7,7 @@ use std::path::Path;
 use symphonia::core::io::MediaSource;
 
 use super::error::LoadError;
+use super::limits::ReadTooMuch;
 
 /// Bytes a read. The demuxers' own reader asks for 1 to 32 KiB at a time and looks at the tail of a file before its head;
 /// with this most utterances are one or two system calls. Measured on a local disk: short cuts from long files take a
@@ -25,6 +26,9 @@ pub(super) struct Source {
     buffer: Box<[u8]>,
     buffer_at: u64,
     filled: usize,
+    /// Bytes that may still be read, and that may be read in all.
+    left: u64,
+    budget: u64,
 }
 
 impl Source {
@@ -42,7 +46,8 @@ impl Source {
             len => {
                 let file = File::open(path).map_err(LoadError::opening)?;
                 let buffer = vec![0; len.min(PIECE) as usize].into_boxed_slice();
-                Ok(Self { file, len, file_at: 0, at: 0, buffer, buffer_at: 0, filled: 0 })
+                let (left, budget) = (u64::MAX, u64::MAX);
+                Ok(Self { file, len, file_at: 0, at: 0, buffer, buffer_at: 0, filled: 0, left, budget })
             }
         }
     }
@@ -50,6 +55,11 @@ impl Source {
     /// The length of the file in bytes, as it was when opened.
     pub(super) const fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Lets readers have `bytes` bytes of the file, those that they have twice counted twice, and then an error.
+    pub(super) fn allow(&mut self, bytes: u64) {
+        (self.left, self.budget) = (bytes.saturating_sub(self.filled as u64), bytes);
     }
 
     /// Reads bytes from `at` on until `bytes` is full; false where the file ends before that.
@@ -74,11 +84,16 @@ impl Source {
         if self.at >= self.len {
             return Ok(());
         }
+        if self.left == 0 {
+            return Err(io::Error::other(ReadTooMuch { bytes: self.budget }));
+        }
         if self.file_at != self.at {
             self.file_at = self.file.seek(SeekFrom::Start(self.at))?;
         }
         self.buffer_at = self.at;
-        self.filled = self.file.read(&mut self.buffer)?;
+        let room = self.buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.filled = self.file.read(&mut self.buffer[..room])?;
+        self.left -= self.filled as u64;
         self.file_at += self.filled as u64;
         Ok(())
     }
@@ -155,5 +170,19 @@ mod tests {
         let empty = folder.path().join("empty.wav");
         std::fs::write(&empty, []).unwrap();
         assert_eq!(code(&empty), Some("empty_file"));
+    }
+
+    #[test]
+    fn what_is_read_of_a_file_has_an_end_even_in_circles() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), vec![7; 3 * PIECE as usize]).unwrap();
+        let mut source = Source::open(file.path()).unwrap();
+        source.allow(5 * PIECE);
+        let mut all = Vec::new();
+        assert_eq!(source.read_to_end(&mut all).unwrap() as u64, 3 * PIECE);
+        source.rewind().unwrap();
+        let error = source.read_to_end(&mut all).unwrap_err();
+        assert_eq!(all.len() as u64, 5 * PIECE, "what was allowed came");
+        assert_eq!(ReadTooMuch::known(&error).map(|error| error.code()), Some("too_much_data"));
     }
 }

@@ -4,67 +4,32 @@
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
 use symphonia::core::audio::{Channels, GenericAudioBufferRef};
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::{
-    CODEC_ID_ALAC, CODEC_ID_FLAC, CODEC_ID_OPUS, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_S32LE, CODEC_ID_VORBIS,
+    CODEC_ID_ALAC, CODEC_ID_FLAC, CODEC_ID_OPUS, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_S32LE,
 };
-use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
-use symphonia::core::codecs::registry::CodecRegistry;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 use symphonia::core::errors::Error as SymphoniaError;
-use symphonia::core::formats::probe::{Hint, Probe, ProbeOptions};
 use symphonia::core::formats::well_known::{
     FORMAT_ID_AIFF, FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_MP1, FORMAT_ID_MP2,
     FORMAT_ID_MP3, FORMAT_ID_OGG,
 };
-use symphonia::core::formats::{FormatId, FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType};
-use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
-use symphonia::core::meta::MetadataOptions;
+use symphonia::core::formats::{FormatId, FormatReader, SeekMode, SeekTo, Track, TrackType};
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{Duration, Timestamp};
 
-use super::adpcm::AdpcmDecoder;
 use super::clock::Clock;
+use super::demux::{self, Demuxed, decoder_of};
 use super::error::LoadError;
+use super::flac;
 use super::history::{Entry, History};
-use super::mp4::Edits;
-use super::opus::{self, OpusDecoder, OpusHead};
-use super::pcm::{self, PcmReader};
+use super::limits::Limits;
+use super::opus::{self, OpusHead};
+use super::pcm;
 use super::source::Source;
-use super::vorbis::InWavOrder;
-use super::{flac, matroska};
 use crate::audio::{Hertz, Seconds};
-
-/// Every codec of symphonia, ADPCM by a decoder of ours, and Opus, which it lacks, through libopus.
-static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
-    let mut codecs = CodecRegistry::new();
-    symphonia::default::register_enabled_codecs(&mut codecs);
-    codecs.register_audio_decoder::<OpusDecoder>();
-    codecs.register_audio_decoder::<AdpcmDecoder>();
-    codecs
-});
-
-/// Every container of symphonia.
-static FORMATS: LazyLock<Probe> = LazyLock::new(|| {
-    // Symphonia would search a whole megabyte for something that looks like an MPEG frame, and in a megabyte of anything
-    // there is one. MPEG sound that was cut from a stream begins within its first frame, at most 2,881 bytes in.
-    let options = ProbeOptions { max_probe_depth: 32 * 1024, ..ProbeOptions::default() };
-    let mut formats = Probe::new_with_options(&options);
-    symphonia::default::register_enabled_formats(&mut formats);
-    formats
-});
-
-/// First bytes of formats that are known and not read. Without this they would be "no format that is known", or be taken
-/// for MPEG sound.
-const UNREAD: [(&[u8], &str); 5] = [
-    (b"RIFX", "big-endian WAV (RIFX)"),
-    (b"wvpk", "WavPack"),
-    (b"#!AMR", "AMR"),
-    (b"MAC ", "Monkey's Audio"),
-    (b"\x30\x26\xB2\x75\x8E\x66\xCF\x11", "Windows Media (ASF)"),
-];
 
 /// What the header of a file claims. Headers lie: nothing is allocated by these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,34 +88,22 @@ pub(super) struct Stream {
     block: u64,
     /// The sample that the last packet read starts with, decoded or not.
     passed: u64,
+    /// Packets that may still come before one that holds sound of the track.
+    patience: u32,
     /// Whether the file is over.
     ended: bool,
 }
 
+/// Packets in a row without sound of the track: other tracks' and empty ones. A file that holds more, five hours of video
+/// before the first sound, is none that is meant to be heard; and a demuxer that makes them up would never end.
+const PATIENCE: u32 = 1_000_000;
+
 impl Stream {
     /// Opens a file; Opus is decoded to `rate` if it can be.
-    pub(super) fn open(path: &Path, rate: Option<Hertz>) -> Result<Self, LoadError> {
-        let mut source = Source::open(path)?;
-        let unreadable = |source| LoadError::Unreadable { source };
-        if let Some(feature) = unread_format(&mut source).map_err(unreadable)? {
-            return Err(LoadError::UnsupportedFormat { feature });
-        }
-        let layout = pcm::layout(&mut source)?;
-        let edits = Edits::read(&mut source).map_err(unreadable)?;
-        let padding_ns = matroska::discard_padding(&mut source).map_err(unreadable)?;
-        io::Seek::rewind(&mut source).map_err(unreadable)?;
-        let source = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
-        let format: Box<dyn FormatReader> = match layout {
-            Some(layout) => Box::new(PcmReader::new(source, layout).map_err(unreadable)?),
-            None => FORMATS.probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default()).map_err(
-                |error| match error {
-                    // The probe found nothing, in contrast to a demuxer that knows its format but not this form of it.
-                    SymphoniaError::Unsupported(what) if what.starts_with("core (probe)") => LoadError::UnknownFormat,
-                    error => LoadError::demuxing(error, Seconds::ZERO),
-                },
-            )?,
-        };
+    pub(super) fn open(path: &Path, rate: Option<Hertz>, limits: &Limits) -> Result<Self, LoadError> {
+        let Demuxed { format, edits, padding_ns } = demux::open(path, limits.bytes)?;
         let track = format.default_track(TrackType::Audio).ok_or(LoadError::NoAudioTrack)?;
+        limits.check_channels(claimed_channels(track))?;
         let container = format.format_info().format;
         let params = params_of(track, rate)?;
         let head = opus_head(&params);
@@ -182,6 +135,7 @@ impl Stream {
             expected: None,
             block: 0,
             passed: 0,
+            patience: PATIENCE,
             ended: false,
             format,
         })
@@ -210,6 +164,12 @@ impl Stream {
             _ => false,
         };
         self.num_samples.filter(|_| exact)
+    }
+
+    /// Whether more comes than the header counts, which is known and no fault: the last packet of AAC and Opus in MP4 is
+    /// longer than the sound.
+    pub(super) fn pads_its_end(&self) -> bool {
+        self.container == FORMAT_ID_ISOMP4 && self.history != History::Independent
     }
 
     /// Whether a seek leads to a packet whose first sample is known. Not so in Matroska, where symphonia 0.6.1 lands seconds
@@ -301,7 +261,10 @@ impl Stream {
             if self.params.codec == CODEC_ID_OPUS {
                 self.clock.count(opus_samples(opus::duration(&packet.data), &self.params));
             }
-            self.passed = start.max(0) as u64;
+            let start_or_zero = start.max(0) as u64;
+            if start_or_zero > self.passed {
+                (self.passed, self.patience) = (start_or_zero, PATIENCE);
+            }
             if start < self.entry.feed_from {
                 continue;
             }
@@ -347,7 +310,7 @@ impl Stream {
                     Some(_) => Err(LoadError::Corrupt { at, source: SymphoniaError::IoError(error) }),
                 }
             }
-            Err(error) => Err(decoding(self.at)(error)),
+            Err(error) => Err(LoadError::decoding(error, self.at)),
         }
     }
 
@@ -418,6 +381,10 @@ impl Stream {
 
     fn read_packet(&mut self) -> Result<Option<Packet>, LoadError> {
         while !self.ended {
+            self.patience = self.patience.checked_sub(1).ok_or_else(|| {
+                let source = SymphoniaError::LimitError("a million packets without sound");
+                LoadError::Corrupt { at: self.at, source }
+            })?;
             match self.format.next_packet() {
                 Ok(Some(packet)) if packet.track_id == self.track => return Ok(Some(packet)),
                 Ok(Some(_)) => {}
@@ -468,6 +435,14 @@ impl Stream {
     }
 }
 
+/// The channels that a header claims: decoders make room for as many.
+fn claimed_channels(track: &Track) -> usize {
+    match &track.codec_params {
+        Some(CodecParameters::Audio(params)) => params.channels.as_ref().map_or(0, Channels::count),
+        _ => 0,
+    }
+}
+
 /// Samples at the rate of decoding of a length of Opus, which is counted at 48 kHz.
 fn opus_samples(length: u64, params: &AudioCodecParameters) -> i64 {
     let rate = params.sample_rate.unwrap_or(opus::TICKS_PER_SECOND);
@@ -489,25 +464,69 @@ fn params_of(track: &Track, rate: Option<Hertz>) -> Result<AudioCodecParameters,
     Ok(params)
 }
 
-fn decoder_of(params: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder>, LoadError> {
-    let decoder = CODECS.make_audio_decoder(params, &AudioDecoderOptions::default());
-    let decoder = decoder.map_err(decoding(Seconds::ZERO))?;
-    let channels = params.channels.as_ref().map_or(0, Channels::count);
-    // Mono and stereo need no copy.
-    Ok(if params.codec == CODEC_ID_VORBIS && channels > 2 { Box::new(InWavOrder::new(decoder)) } else { decoder })
-}
+#[cfg(test)]
+mod tests {
+    use symphonia::core::formats::{FormatInfo, MediaInfo, SeekedTo};
+    use symphonia::core::io::MediaSourceStream;
+    use symphonia::core::meta::Metadata;
 
-/// The error of a decoder at `at`.
-fn decoding(at: Seconds) -> impl FnOnce(SymphoniaError) -> LoadError {
-    move |error| match error {
-        SymphoniaError::Unsupported(feature) => LoadError::UnsupportedCodec { feature },
-        source => LoadError::Corrupt { at, source },
+    use super::*;
+    use crate::load::Load;
+
+    type Outcome<T> = Result<T, SymphoniaError>;
+
+    /// A demuxer that a file sends in circles: a packet without sound, again and again.
+    struct Circles {
+        inner: Box<dyn FormatReader>,
+        track: u32,
     }
-}
 
-fn unread_format(source: &mut Source) -> io::Result<Option<&'static str>> {
-    let mut head = [0; 8];
-    // A file shorter than this is none of them.
-    let whole = source.read_at(0, &mut head)?;
-    Ok(UNREAD.iter().find(|(magic, _)| whole && head.starts_with(magic)).map(|(_, name)| *name))
+    impl FormatReader for Circles {
+        fn format_info(&self) -> &FormatInfo {
+            self.inner.format_info()
+        }
+
+        fn media_info(&self) -> &MediaInfo {
+            self.inner.media_info()
+        }
+
+        fn metadata(&mut self) -> Metadata<'_> {
+            self.inner.metadata()
+        }
+
+        fn seek(&mut self, mode: SeekMode, to: SeekTo) -> Outcome<SeekedTo> {
+            self.inner.seek(mode, to)
+        }
+
+        fn tracks(&self) -> &[Track] {
+            self.inner.tracks()
+        }
+
+        fn next_packet(&mut self) -> Outcome<Option<Packet>> {
+            Ok(Some(Packet::new(self.track, Timestamp::new(0), Duration::new(0), Vec::new())))
+        }
+
+        fn into_inner<'s>(self: Box<Self>) -> MediaSourceStream<'s>
+        where
+            Self: 's,
+        {
+            self.inner.into_inner()
+        }
+    }
+
+    #[test]
+    fn packets_without_sound_come_to_an_end() {
+        let mut wav =
+            b"RIFF\x2C\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1F\0\0\x80\x3E\0\0\x02\0\x10\0data\x08\0\0\0".to_vec();
+        wav.extend([7; 8]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), wav).unwrap();
+        // Empty packets of the track itself, and packets of another one.
+        for other in [0, 1] {
+            let mut stream = Stream::open(file.path(), None, &Load::default().limits()).unwrap();
+            let Stream { format: inner, .. } = Stream::open(file.path(), None, &Load::default().limits()).unwrap();
+            stream.format = Box::new(Circles { inner, track: stream.track + other });
+            assert_eq!(stream.advance().unwrap_err().code(), "corrupt");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The records of all shards, joined.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
@@ -10,6 +12,7 @@ use super::{Moments, Reject, ShardEntry, ShardRecord, Statistics, Totals};
 pub struct Join {
     shards: Vec<ShardEntry>,
     rejects: Vec<Reject>,
+    warnings: BTreeMap<String, u64>,
     moments: IndexMap<String, Moments>,
 }
 
@@ -23,6 +26,9 @@ impl Join {
                     free.insert(part);
                 }
             }
+        }
+        for warning in record.warnings {
+            *self.warnings.entry(warning.code).or_default() += 1;
         }
         self.rejects.extend(record.rejects);
         self.shards.push(record.entry);
@@ -43,7 +49,8 @@ impl Join {
     /// Sums over the shards.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals { rejects: self.rejects.len() as u64, ..Totals::default() };
+        let (rejects, warnings) = (self.rejects.len() as u64, self.warnings.clone());
+        let mut totals = Totals { rejects, warnings, ..Totals::default() };
         for shard in &self.shards {
             totals.rows += shard.rows;
             totals.bytes += shard.bytes;

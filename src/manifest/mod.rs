@@ -22,7 +22,7 @@ use thiserror::Error;
 use crate::durable;
 
 pub use join::Join;
-pub use record::{Reject, ShardRecord};
+pub use record::{Reject, ShardRecord, Warning};
 pub use schema::{ColumnSchema, Dtype};
 pub use statistics::{Moments, Statistics};
 
@@ -132,6 +132,9 @@ pub struct Totals {
     pub rejects: u64,
     /// Utterances left out, by the reason's code.
     pub rejects_by_code: BTreeMap<String, u64>,
+    /// Rows whose recording has something wrong, by what it is: see the shards' records.
+    #[serde(default)]
+    pub warnings: BTreeMap<String, u64>,
     /// Size of all shards.
     pub bytes: u64,
     /// Hours of sound behind the rows.

@@ -21,6 +21,24 @@ pub struct ShardRecord {
     pub moments: IndexMap<String, Moments>,
     /// Utterances of the shard that became no row, in the order of the plan.
     pub rejects: Vec<Reject>,
+    /// What was found wrong with utterances that became rows all the same, in the order of the plan.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that is wrong with a recording, and did not keep it from becoming a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// The utterance's id.
+    pub id: String,
+    /// 0 for the original, 1 and up for augmented copies.
+    pub copy: u32,
+    /// Its file, as the corpus names it.
+    pub audio: String,
+    /// What is wrong, as a word that stays the same between versions.
+    pub code: String,
+    /// What is wrong, for people.
+    pub message: String,
 }
 
 /// One utterance that was left out.
@@ -38,4 +56,15 @@ pub struct Reject {
     pub code: String,
     /// The reason, for people.
     pub message: String,
+}
+
+impl Reject {
+    /// The code of utterances that are sound and not wanted: `keep_if` is not true of them.
+    pub const NOT_KEPT: &str = "not_kept";
+
+    /// Whether something is wrong with the utterance: only such rejects can be too many.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        self.code != Self::NOT_KEPT
+    }
 }

@@ -16,10 +16,10 @@ use serde_json::Value;
 use crate::corpus::Corpus;
 use crate::family::{Entry, Family};
 use crate::featurize::Features;
-use crate::load::Load;
+use crate::load::{Channels, Load, Quality, QualityColumns};
 use crate::resample::Resample;
 use crate::variables::Template;
-use crate::write::{FeatureColumn, Format};
+use crate::write::{CellChannels, FeatureColumn, Format, NUM_CHANNELS, Number, SoundColumn};
 
 pub use mistake::{Mistake, Mistakes};
 pub use read::{ReadError, read};
@@ -45,6 +45,11 @@ pub struct Pipeline {
     /// How files are decoded, and what becomes of those that cannot be.
     #[serde(default)]
     pub load: Load,
+    /// Which utterances become rows, once they are loaded: a polars SQL condition over the corpus table and what was
+    /// measured of the sound, such as `snr_db > 10 AND clipped_fraction < 0.01`. It is true or not of a row by itself; an
+    /// utterance of which it is not true is a reject, `not_kept`, that `load.max_reject_fraction` does not count.
+    #[serde(default)]
+    pub keep_if: Option<Template>,
     /// The sample rate of all that follows. Without it each file keeps its own.
     #[serde(default)]
     pub resample: Option<Resample>,
@@ -102,8 +107,26 @@ impl Pipeline {
         let decide = |(name, features): (&str, &Features)| {
             let column = features.member().column();
             let dtype = column.dtype.unwrap_or(self.write.member().dtype());
-            FeatureColumn { name: name.to_owned(), bins: column.bins, dtype, unit: column.unit.to_owned() }
+            let channels = match self.load.channels {
+                Channels::Keep => CellChannels::All,
+                _ => CellChannels::One,
+            };
+            FeatureColumn { name: name.to_owned(), bins: column.bins, dtype, unit: column.unit.to_owned(), channels }
         };
         self.columns().map(decide).collect()
+    }
+
+    /// The columns of what is found in the sound.
+    #[must_use]
+    pub fn sound_columns(&self) -> Vec<SoundColumn> {
+        let mut columns = Vec::new();
+        if self.load.channels == Channels::Keep {
+            columns.push(SoundColumn { name: NUM_CHANNELS, number: Number::Int32, unit: None });
+        }
+        if self.load.quality == QualityColumns::Columns {
+            let column = |(name, unit)| SoundColumn { name, number: Number::Float64, unit };
+            columns.extend(Quality::COLUMNS.map(column));
+        }
+        columns
     }
 }

@@ -11,6 +11,8 @@ use super::Pipeline;
 use super::lint::lint;
 use super::mistake::{Mistake, Mistakes};
 use super::tree::{Kind, Node, Step, bytes};
+use crate::corpus::{self, CorpusTable, RowCondition, SelectError};
+use crate::load::Quality;
 use crate::variables::{Template, Variables};
 use crate::write::ROW_COLUMNS;
 
@@ -114,13 +116,29 @@ fn disagreements(pipeline: &Pipeline, tree: &Node) -> Vec<Mistake> {
         let mistake = Mistake::at(place(&["select"]), format!("this is no SQL condition: {error}"));
         mistakes.push(mistake.help("a condition over the corpus table, such as `duration_s BETWEEN 1 AND 30`"));
     }
+    if let Some(keep_if) = &pipeline.keep_if
+        && !keep_if.as_written().contains("${")
+        && let Err(error) = check_keep_if(keep_if.as_written())
+    {
+        let mistake = Mistake::at(place(&["keep_if"]), error.to_string());
+        let measures = Quality::COLUMNS.map(|(name, _)| format!("`{name}`")).join(", ");
+        mistakes.push(mistake.help(format!("a condition over the corpus table and {measures}")));
+    }
+    let (least, most) = (pipeline.load.min_rate_hz, pipeline.load.max_rate_hz);
+    if least > most {
+        let key = if tree.get("load").is_some_and(|load| load.get("min_rate_hz").is_some()) { "min" } else { "max" };
+        let message = format!("no rate is between {least} and {most}");
+        let mistake = Mistake::at(place(&["load", &format!("{key}_rate_hz")]), message);
+        mistakes.push(mistake.help("`min_rate_hz` is at most `max_rate_hz`"));
+    }
     for (column, rows) in &pipeline.featurize {
         let key_span = key_span(tree, column);
         if let Some(counted) = pipeline.featurize.keys().find(|other| *column == format!("{other}_frames")) {
             let message = format!("`{column}` is already the column that counts the frames of `{counted}`");
             mistakes.push(Mistake::at(key_span.clone(), message).help("choose another name for this column"));
         }
-        if let Some(taken) = ROW_COLUMNS.iter().find(|taken| *taken == column) {
+        let sound = pipeline.sound_columns().into_iter().map(|column| column.name);
+        if let Some(taken) = ROW_COLUMNS.into_iter().chain(sound).find(|taken| taken == column) {
             let mistake = Mistake::at(key_span.clone(), format!("every row already has a column `{taken}`"));
             mistakes.push(mistake.help("choose another name for this column"));
         }
@@ -165,6 +183,19 @@ fn disagreements(pipeline: &Pipeline, tree: &Node) -> Vec<Mistake> {
         mistakes.push(Mistake::at(place(&["write", pipeline.write.name(), error.key()]), error.to_string()));
     }
     mistakes
+}
+
+/// Checks a condition as far as the corpus need not be known: the columns of a source may have any name.
+fn check_keep_if(sql: &str) -> Result<(), SelectError> {
+    let condition = RowCondition::parse(sql)?;
+    let known: Vec<(&str, corpus::Kind)> = CorpusTable::STANDARD_COLUMNS
+        .into_iter()
+        .chain(Quality::COLUMNS.map(|(name, _)| (name, corpus::Kind::Float64)))
+        .collect();
+    if condition.columns().iter().all(|column| known.iter().any(|(name, _)| name == column)) {
+        condition.check(known.iter().copied())?;
+    }
+    Ok(())
 }
 
 /// The place of a column's name.

@@ -20,6 +20,18 @@ pub enum PlanError {
     /// `select` holds a variable without a value.
     #[error("`select` cannot be filled in")]
     Variable(#[from] VariableError),
+    /// The condition of `keep_if` does not fit the corpus.
+    #[error("`keep_if` does not fit the corpus")]
+    KeepIf(#[source] SelectError),
+    /// `keep_if` holds a variable without a value.
+    #[error("`keep_if` cannot be filled in")]
+    KeepIfVariable(#[source] VariableError),
+    /// A column that `keep_if` reads is both in the corpus and measured.
+    #[error("`keep_if` reads `{column}`, which is measured, and which the corpus has a column of too: rename that one")]
+    MeasureInCorpus {
+        /// The column.
+        column: String,
+    },
     /// With `channels: each`, two utterances would have one id.
     #[error("`load.channels: each` makes a second utterance `{id}`")]
     ChannelId {

@@ -1,14 +1,14 @@
 //! The utterances that a pipeline takes, each with its length.
 
 use std::collections::HashSet;
-use std::panic::catch_unwind;
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use crate::audio::Seconds;
 use crate::corpus::{CorpusTable, columns_read};
-use crate::load::{self, Channels, Header};
+use crate::isolation::isolated;
+use crate::load::{self, Channels, Header, Limits, Load};
 use crate::pipeline::Pipeline;
 use crate::variables::Variables;
 
@@ -21,23 +21,24 @@ use super::PlanError;
 /// when it is loaded: nothing is left out without a reason.
 pub(super) fn select_and_measure(pipeline: &Pipeline, variables: &Variables) -> Result<CorpusTable, PlanError> {
     let table = pipeline.corpus.member().read(variables)?;
-    let channels = pipeline.load.channels;
-    let Some(select) = &pipeline.select else { return Ok(measure(table, channels)?.0) };
+    let load = &pipeline.load;
+    let Some(select) = &pipeline.select else { return Ok(measure(table, load)?.0) };
     let condition = select.fill(variables)?;
     // Headers are read before the selection only if it asks for what they tell: afterwards there are fewer.
     if columns_read(&condition)?.iter().any(|column| column == "duration_s" || column == "channel") {
-        let (table, unreadable) = measure(table, channels)?;
+        let (table, unreadable) = measure(table, load)?;
         return Ok(table.select_keeping(&condition, |row| unreadable.contains(table.id(row)))?);
     }
-    Ok(measure(table.select(&condition)?, channels)?.0)
+    Ok(measure(table.select(&condition)?, load)?.0)
 }
 
 /// Fills in what is missing, and gives the ids of the recordings whose headers cannot be read.
-fn measure(table: CorpusTable, channels: Channels) -> Result<(CorpusTable, HashSet<String>), PlanError> {
-    let each = channels == Channels::Each;
+fn measure(table: CorpusTable, load: &Load) -> Result<(CorpusTable, HashSet<String>), PlanError> {
+    let (each, limits) = (load.channels == Channels::Each, load.limits());
     let lacks = |row: usize| table.duration_s(row).is_none() || (each && table.channel(row).is_none());
-    let headers =
-        (0..table.len()).into_par_iter().map(|row| if lacks(row) { header(&table.audio_path(row)) } else { Ok(None) });
+    let headers = (0..table.len())
+        .into_par_iter()
+        .map(|row| if lacks(row) { header(&table.audio_path(row), &limits) } else { Ok(None) });
     let headers: Vec<Option<Header>> = headers.collect::<Result<_, _>>()?;
     let unreadable = (0..table.len()).filter(|row| lacks(*row) && headers[*row].is_none());
     let unreadable: HashSet<String> = unreadable.map(|row| table.id(row).to_owned()).collect();
@@ -56,8 +57,8 @@ fn measure(table: CorpusTable, channels: Channels) -> Result<(CorpusTable, HashS
 }
 
 /// What the header of a recording claims; none if it is damaged, so much that a demuxer panics even.
-fn header(path: &Path) -> Result<Option<Header>, PlanError> {
-    match catch_unwind(|| load::probe(path)) {
+fn header(path: &Path, limits: &Limits) -> Result<Option<Header>, PlanError> {
+    match isolated(|| load::probe_within(path, limits)) {
         Ok(Ok(header)) => Ok(Some(header)),
         Ok(Err(source)) if source.is_world() => Err(PlanError::Unreadable { path: path.to_owned(), source }),
         Ok(Err(_)) | Err(_) => Ok(None),

@@ -12,8 +12,9 @@ mod lengths;
 use std::ops::Range;
 
 use crate::audio::{Hertz, Seconds};
-use crate::corpus::{CorpusTable, Value};
+use crate::corpus::{CorpusTable, Kind, RowCondition, Value};
 use crate::engines::engines;
+use crate::load::{Channels, Quality};
 use crate::pipeline::Pipeline;
 use crate::variables::Variables;
 use crate::write::RowSchema;
@@ -38,6 +39,8 @@ pub struct Plan {
     pub pipeline: Pipeline,
     /// The selected utterances, in the order of the corpus.
     pub table: CorpusTable,
+    /// Which utterances become rows, once they are loaded.
+    pub keep_if: Option<RowCondition>,
     /// The columns of the rows.
     pub schema: RowSchema,
     /// Which entries each shard holds: see [`Plan::entry`].
@@ -70,8 +73,10 @@ impl Plan {
         if table.is_empty() {
             return Err(PlanError::NothingSelected);
         }
+        let keep_if = keep_if(&pipeline, &table, variables)?;
         let schema = RowSchema {
             extras: table.extras().map(|(name, kind)| (name.to_owned(), kind)).collect(),
+            sound: pipeline.sound_columns(),
             features: pipeline.feature_columns(),
         };
         if let Some(column) = schema.repeated() {
@@ -80,8 +85,8 @@ impl Plan {
         let sizes = (0..table.len()).map(|row| estimated_bytes(&pipeline, &schema, table.duration_s(row)));
         let (shards, estimated_bytes) = cut_shards(sizes, pipeline.write.member().shard_bytes());
         let corpus_hash = corpus_hash(&table);
-        let hash = hash(&pipeline, &corpus_hash, &shards);
-        Ok(Self { pipeline, table, schema, shards, hash, corpus_hash, estimated_bytes })
+        let hash = hash(&pipeline, keep_if.as_ref(), &corpus_hash, &shards);
+        Ok(Self { pipeline, table, keep_if, schema, shards, hash, corpus_hash, estimated_bytes })
     }
 
     /// The entry at `position`. Positions count through the shards, from 0.
@@ -125,6 +130,24 @@ impl Plan {
     }
 }
 
+/// The condition of the pipeline, its variables filled in, checked against the corpus.
+fn keep_if(pipeline: &Pipeline, table: &CorpusTable, variables: &Variables) -> Result<Option<RowCondition>, PlanError> {
+    let Some(written) = &pipeline.keep_if else { return Ok(None) };
+    let condition = RowCondition::parse(&written.fill(variables).map_err(PlanError::KeepIfVariable)?);
+    let condition = condition.map_err(PlanError::KeepIf)?;
+    let measures = Quality::COLUMNS.map(|(name, _)| name);
+    let own = |column: &&String| table.extras().any(|(name, _)| name == **column);
+    if let Some(column) = condition.columns().iter().filter(own).find(|column| measures.contains(&column.as_str())) {
+        return Err(PlanError::MeasureInCorpus { column: column.clone() });
+    }
+    let there: Vec<(&str, Kind)> = table.columns().chain(measures.map(|name| (name, Kind::Float64))).collect();
+    condition.check(there.iter().copied()).map_err(PlanError::KeepIf)?;
+    Ok(Some(condition))
+}
+
+/// Channels that a recording is taken to have where all are kept, to estimate sizes only.
+const NOMINAL_CHANNELS: u64 = 2;
+
 /// The bytes that one utterance's row will take.
 fn estimated_bytes(pipeline: &Pipeline, schema: &RowSchema, duration_s: Option<f64>) -> u64 {
     let rate = pipeline.resample.as_ref().map_or(NOMINAL_RATE, |resample| resample.rate_hz);
@@ -133,7 +156,8 @@ fn estimated_bytes(pipeline: &Pipeline, schema: &RowSchema, duration_s: Option<f
     let cells = pipeline.columns().zip(&schema.features).map(|((_, features), column)| {
         features.member().num_frames(samples, rate).saturating_mul(column.frame_bytes() as u64)
     });
-    cells.fold(ROW_BYTES, u64::saturating_add)
+    let channels = if pipeline.load.channels == Channels::Keep { NOMINAL_CHANNELS } else { 1 };
+    cells.fold(ROW_BYTES, |sum, cell| sum.saturating_add(cell.saturating_mul(channels)))
 }
 
 /// Cuts entries of these sizes, in order, into shards of at most `full` bytes, and sums the sizes up.
@@ -156,7 +180,7 @@ fn cut_shards(sizes: impl Iterator<Item = u64>, full: u64) -> (Vec<Range<usize>>
 }
 
 /// Everything that decides the bytes of the shards: the version, the pipeline, every cell of the table, the cuts.
-fn hash(pipeline: &Pipeline, corpus_hash: &str, shards: &[Range<usize>]) -> String {
+fn hash(pipeline: &Pipeline, keep_if: Option<&RowCondition>, corpus_hash: &str, shards: &[Range<usize>]) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut line = |text: &str| {
         hasher.update(text.as_bytes());
@@ -168,6 +192,8 @@ fn hash(pipeline: &Pipeline, corpus_hash: &str, shards: &[Range<usize>]) -> Stri
         line(&version);
     }
     line(&pipeline.hash());
+    // Its variables are filled in, which the pipeline's are not.
+    line(keep_if.map_or("", RowCondition::sql));
     line(corpus_hash);
     for shard in shards {
         hasher.update(&(shard.end as u64).to_le_bytes());

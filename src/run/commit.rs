@@ -69,11 +69,12 @@ pub(super) fn join(folder: &DatasetFolder) -> Result<Manifest, RunError> {
     }
     let totals = join.totals();
     let max_reject_fraction = pipeline.load.max_reject_fraction;
-    if let Some(last) = join.rejects().last()
-        && totals.rejects as f64 > (max_reject_fraction * totals.utterances as f64).floor()
+    let faults = join.rejects().iter().filter(|reject| reject.is_fault()).count();
+    if let Some(last) = join.rejects().iter().rfind(|reject| reject.is_fault())
+        && faults as f64 > (max_reject_fraction * totals.utterances as f64).floor()
     {
         return Err(RunError::TooManyRejects {
-            rejects: join.rejects().len(),
+            rejects: faults,
             entries: totals.utterances as usize,
             max_reject_fraction,
             last: Box::new(last.clone()),

@@ -2,6 +2,7 @@
 
 mod commit;
 mod error;
+mod keep_if;
 mod lock;
 mod order;
 mod row;
@@ -17,12 +18,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::load::OnError;
-use crate::manifest::{DatasetFolder, Reject};
+use crate::manifest::{DatasetFolder, Reject, Warning};
 use crate::plan::{Plan, PlanFile, differences};
 
 pub use commit::{Progress, commit, progress};
 pub use error::RunError;
-pub use row::reject_codes;
+pub use row::{reject_codes, warning_codes};
 pub use share::{Share, ShareError};
 pub use trial::{Trial, try_out};
 
@@ -59,6 +60,8 @@ pub trait Watch: Sync {
     fn start(&self, entries: usize, seconds: f64, shards: usize, shards_done: usize);
     /// A row was made of `seconds` of sound.
     fn row(&self, seconds: f64);
+    /// A row was made of a recording that has something wrong.
+    fn warning(&self, warning: &Warning);
     /// An utterance was left out.
     fn reject(&self, reject: &Reject, planned_seconds: f64);
     /// A shard was committed.
@@ -72,6 +75,7 @@ pub struct Silent;
 impl Watch for Silent {
     fn start(&self, _: usize, _: f64, _: usize, _: usize) {}
     fn row(&self, _: f64) {}
+    fn warning(&self, _: &Warning) {}
     fn reject(&self, _: &Reject, _: f64) {}
     fn shard(&self, _: usize) {}
 }
@@ -117,7 +121,7 @@ struct Work {
     mine: Vec<usize>,
     /// Those of them that are not committed.
     missing: Vec<usize>,
-    /// Rejects in those that are.
+    /// Rejects in those that are, as far as something is wrong with them.
     rejects: usize,
 }
 
@@ -127,7 +131,7 @@ impl Work {
         let (mut missing, mut rejects) = (Vec::new(), 0);
         for shard in &mine {
             match committed(folder, &plan.hash, *shard)? {
-                Some(record) => rejects += record.rejects.len(),
+                Some(record) => rejects += record.rejects.iter().filter(|reject| reject.is_fault()).count(),
                 None => missing.push(*shard),
             }
         }
@@ -234,15 +238,18 @@ fn make_shards(
             match outcome {
                 Ok(row) => {
                     watch.row(row.seconds());
-                    shard.push(plan.entry(positions[job]), &row)?;
+                    if let Some(warning) = &row.warning {
+                        watch.warning(warning);
+                    }
+                    shard.push(plan.entry(positions[job]), row)?;
                 }
                 Err(Fault::World { path, source }) => return Err(RunError::Input { path, source }),
                 Err(Fault::Utterance(reject)) => {
                     watch.reject(&reject, planned_seconds(positions[job]));
-                    if plan.pipeline.load.on_error == OnError::Stop {
+                    if reject.is_fault() && plan.pipeline.load.on_error == OnError::Stop {
                         return Err(RunError::Stopped { reject });
                     }
-                    rejects += 1;
+                    rejects += usize::from(reject.is_fault());
                     if rejects > most_rejects {
                         return Err(too_many(rejects, reject));
                     }

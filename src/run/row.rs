@@ -1,8 +1,7 @@
 //! One utterance made into one row: load, resample, featurize, block by block.
 
-use std::collections::{HashMap, hash_map};
+use std::collections::HashMap;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -10,14 +9,16 @@ use thiserror::Error;
 use crate::audio::{Hertz, Seconds};
 use crate::error::chain;
 use crate::featurize::{Extract, ExtractError, Features};
-use crate::load::{Cut, Decoder, LoadError, Pick, Take};
-use crate::manifest::{Dtype, Moments, Reject};
+use crate::isolation::isolated;
+use crate::load::{Channels, Cut, Decoder, Listener, LoadError, LoadWarning, Pick, Quality, QualityColumns, Take};
+use crate::manifest::{Dtype, Moments, Reject, Warning};
 use crate::plan::{Entry, Plan};
 use crate::rejects::rejects;
 use crate::resample::{ResampleError, Resampler};
 use crate::seed::Draws;
-use crate::write::{Cell, encode};
+use crate::write::{Cell, FeatureColumn, encode};
 
+use super::keep_if::{KeepError, keep, measured};
 use super::order::Weigh;
 
 /// A row, ready to be written.
@@ -25,10 +26,14 @@ use super::order::Weigh;
 pub(super) struct MadeRow {
     pub(super) num_samples: u64,
     pub(super) sample_rate: Hertz,
+    /// One for each column of what was found in the sound.
+    pub(super) sound: Vec<f64>,
     /// One for each feature column.
     pub(super) cells: Vec<Cell>,
     /// One for each feature column.
     pub(super) moments: Vec<Moments>,
+    /// What is wrong with the recording all the same.
+    pub(super) warning: Option<Warning>,
 }
 
 impl MadeRow {
@@ -55,7 +60,8 @@ impl Weigh for Result<MadeRow, Fault> {
     }
 }
 
-/// Sample rates for which a thread keeps its filters. Corpora have a few; a folder of thousands must not fill the memory.
+/// Filters that a thread keeps, one for each rate and channel. Corpora have a few; a folder of thousands must not fill the
+/// memory.
 const RATES: usize = 16;
 
 /// The most that a cell can hold, in bytes: well below what Parquet and its readers count in 32 bits.
@@ -67,41 +73,44 @@ const KEPT_VALUES: usize = 16 << 20;
 /// What one thread keeps from utterance to utterance: decoders' blocks, filters and FFT plans.
 pub(super) struct Worker<'p> {
     plan: &'p Plan,
-    block: Vec<f32>,
+    /// One for each channel, like the listeners.
+    blocks: Vec<Vec<f32>>,
+    listeners: Vec<Listener>,
     resampled: Vec<f32>,
-    resamplers: HashMap<Hertz, Resampler>,
-    extractors: HashMap<Hertz, Vec<Box<dyn Extract>>>,
-    features: Vec<Vec<f32>>,
+    /// One for each channel.
+    resamplers: HashMap<Hertz, Vec<Resampler>>,
+    /// One for each channel and feature column.
+    extractors: HashMap<Hertz, Vec<Vec<Box<dyn Extract>>>>,
+    /// One for each channel and feature column.
+    features: Vec<Vec<Vec<f32>>>,
     /// What the thread is at, should it panic.
     stage: &'static str,
 }
 
 impl<'p> Worker<'p> {
     pub(super) fn new(plan: &'p Plan) -> Self {
-        let features = vec![Vec::new(); plan.schema.features.len()];
         Self {
             plan,
-            block: Vec::new(),
+            blocks: Vec::new(),
+            listeners: Vec::new(),
             resampled: Vec::new(),
             resamplers: HashMap::new(),
             extractors: HashMap::new(),
-            features,
+            features: Vec::new(),
             stage: "load",
         }
     }
 
     /// Makes the row of `entry`. A decoder or extractor that panics costs this utterance and no other.
     pub(super) fn make(&mut self, entry: Entry) -> Result<MadeRow, Fault> {
-        let made = catch_unwind(AssertUnwindSafe(|| self.try_make(entry)));
+        let made = isolated(|| self.try_make(entry));
         let failure = match made {
             Ok(Ok(row)) => return Ok(row),
             Ok(Err(failure)) => failure,
-            Err(panic) => {
+            Err(text) => {
                 let stage = self.stage;
                 *self = Self::new(self.plan); // what the panic left half done is not used again
-                let text = panic.downcast_ref::<String>().map(String::as_str);
-                let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word");
-                Failure::Panic { stage, error: Panic::Panicked { text: text.to_owned() } }
+                Failure::Panic { stage, error: Panic::Panicked { text } }
             }
         };
         let table = &self.plan.table;
@@ -112,6 +121,7 @@ impl<'p> Worker<'p> {
             Failure::Load(error) => ("load".to_owned(), error.code(), chain(&error)),
             Failure::Resample(error) => ("resample".to_owned(), error.code(), chain(&error)),
             Failure::Extract { column, error } => (format!("featurize.{column}"), error.code(), chain(&error)),
+            Failure::Keep(error) => ("keep_if".to_owned(), error.code(), chain(&error)),
             Failure::Panic { stage, error } => (stage.to_owned(), error.code(), error.to_string()),
         };
         Err(Fault::Utterance(Box::new(Reject {
@@ -130,22 +140,26 @@ impl<'p> Worker<'p> {
         self.stage = "load";
         let mut decoder = self.open(row)?;
         let native = decoder.sample_rate();
-        if self.resamplers.len() > RATES {
-            self.resamplers.clear();
-            self.extractors.clear();
-        }
         let rate = pipeline.resample.as_ref().map_or(native, |resample| resample.rate_hz);
-        let resampler = match self.resamplers.entry(native) {
-            hash_map::Entry::Occupied(kept) => kept.into_mut(),
-            hash_map::Entry::Vacant(free) => free.insert(Resampler::new(native, rate).map_err(Failure::Resample)?),
+        let all = pipeline.load.channels == Channels::Keep && table.channel(row).is_none();
+        let channels = if all { usize::from(decoder.num_channels()) } else { 1 };
+        self.make_ready(native, rate, channels)?;
+
+        let blocks = &mut self.blocks[..channels];
+        let listeners = &mut self.listeners[..channels];
+        let features = &mut self.features[..channels];
+        let (Some(resamplers), Some(extractors)) = (self.resamplers.get_mut(&native), self.extractors.get_mut(&rate))
+        else {
+            unreachable!("they were made ready")
         };
-        resampler.reset();
-        let extractors = match self.extractors.entry(rate) {
-            hash_map::Entry::Occupied(kept) => kept.into_mut(),
-            hash_map::Entry::Vacant(free) => free.insert(prepare(self.plan, rate)?),
-        };
+        for (listener, resampler) in listeners.iter_mut().zip(resamplers.iter_mut()) {
+            listener.begin(native);
+            resampler.reset();
+        }
         let draws = Draws { seed: pipeline.seed, id: table.id(row), copy: entry.copy };
-        for (extractor, features) in extractors.iter_mut().zip(&mut self.features) {
+        for (extractor, features) in
+            extractors.iter_mut().zip(features.iter_mut()).flat_map(|(e, f)| e.iter_mut().zip(f))
+        {
             features.clear();
             extractor.begin(draws);
         }
@@ -153,20 +167,29 @@ impl<'p> Worker<'p> {
         let mut num_samples = 0;
         loop {
             self.stage = "load";
-            let more = decoder.read(&mut self.block)?;
-            self.stage = "featurize";
-            self.resampled.clear();
-            if more {
-                resampler.push(&self.block, &mut self.resampled);
-            } else {
-                resampler.finish(&mut self.resampled);
+            let more = if all { decoder.read_channels(blocks)? } else { decoder.read(&mut blocks[0])? };
+            for (listener, block) in listeners.iter_mut().zip(blocks.iter_mut()) {
+                listener.look(block)?;
             }
-            num_samples += self.resampled.len() as u64;
-            let columns = extractors.iter_mut().zip(&mut self.features).zip(&schema.features);
-            for ((extractor, features), column) in columns {
-                extractor.push(&self.resampled, features);
-                if features.len() * column.dtype.bytes() > CELL_BYTES {
-                    features.shrink_to(0);
+            self.stage = "featurize";
+            for (channel, block) in blocks.iter().enumerate() {
+                self.resampled.clear();
+                if more {
+                    resamplers[channel].push(block, &mut self.resampled);
+                } else {
+                    resamplers[channel].finish(&mut self.resampled);
+                }
+                num_samples += if channel == 0 { self.resampled.len() as u64 } else { 0 };
+                for (extractor, features) in extractors[channel].iter_mut().zip(&mut features[channel]) {
+                    extractor.push(&self.resampled, features);
+                }
+            }
+            for (index, column) in schema.features.iter().enumerate() {
+                let values: usize = features.iter().map(|columns| columns[index].len()).sum();
+                if values * column.dtype.bytes() > CELL_BYTES {
+                    for columns in features.iter_mut() {
+                        columns[index] = Vec::new();
+                    }
                     let error = ExtractError::TooLong { most: CELL_BYTES };
                     return Err(Failure::Extract { column: column.name.clone(), error });
                 }
@@ -176,26 +199,69 @@ impl<'p> Worker<'p> {
             }
         }
 
+        self.stage = "load";
+        let quality = Listener::finish(listeners, pipeline.load.silence)?;
+        self.stage = "keep_if";
+        keep(self.plan, row, quality.as_ref())?;
+        self.stage = "featurize";
         let mut cells = Vec::with_capacity(schema.features.len());
         let mut moments = Vec::with_capacity(schema.features.len());
-        for ((extractor, features), column) in extractors.iter_mut().zip(&mut self.features).zip(&schema.features) {
-            let bins = column.bins.unwrap_or(1);
-            let failure = |error| Failure::Extract { column: column.name.clone(), error };
-            extractor.finish(features).map_err(failure)?;
-            if let Some(index) = too_large(features, column.dtype) {
-                let (frame, value) = ((index / bins) as u64, features[index]);
-                return Err(failure(ExtractError::OutOfRange { frame, value, dtype: column.dtype }));
+        for (index, column) in schema.features.iter().enumerate() {
+            let mut cell = Cell::default();
+            let mut sum = Moments::empty(column.bins.unwrap_or(1));
+            for (extractors, features) in extractors.iter_mut().zip(features.iter_mut()) {
+                finish(column, extractors[index].as_mut(), &mut features[index], &mut cell, &mut sum)
+                    .map_err(|error| Failure::Extract { column: column.name.clone(), error })?;
             }
-            let frames = (features.len() / bins) as u32;
-            let mut bytes = Vec::new();
-            encode(features, column.dtype, &mut bytes);
-            cells.push(Cell { frames, bytes });
-            moments.push(Moments::of(features, bins));
-            // One endless recording must not hold its memory for the rest of the run.
-            features.clear();
-            features.shrink_to(KEPT_VALUES);
+            cells.push(cell);
+            moments.push(sum);
         }
-        Ok(MadeRow { num_samples, sample_rate: rate, cells, moments })
+        let mut sound = Vec::with_capacity(schema.sound.len());
+        if pipeline.load.channels == Channels::Keep {
+            sound.push(channels as f64);
+        }
+        if pipeline.load.quality == QualityColumns::Columns {
+            sound.extend(quality.iter().flat_map(Quality::values));
+        }
+        let warning = decoder.warning().map(|warning| self.warning(entry, warning));
+        Ok(MadeRow { num_samples, sample_rate: rate, sound, cells, moments, warning })
+    }
+
+    /// Sees to it that there are filters and extractors for so many channels.
+    fn make_ready(&mut self, native: Hertz, rate: Hertz, channels: usize) -> Result<(), Failure> {
+        let Plan { pipeline, schema, .. } = self.plan;
+        if self.resamplers.values().map(Vec::len).sum::<usize>() > RATES.max(channels) {
+            self.resamplers.clear();
+            self.extractors.clear();
+        }
+        let quality = measured(self.plan);
+        let resamplers = self.resamplers.entry(native).or_default();
+        let extractors = self.extractors.entry(rate).or_default();
+        for channel in 0..channels {
+            if channel >= resamplers.len() {
+                resamplers.push(Resampler::new(native, rate).map_err(Failure::Resample)?);
+            }
+            if channel >= extractors.len() {
+                extractors.push(prepare(self.plan, rate, channel)?);
+            }
+            if channel >= self.blocks.len() {
+                self.blocks.push(Vec::new());
+                self.listeners.push(Listener::new(pipeline.load.nan, quality));
+                self.features.push(vec![Vec::new(); schema.features.len()]);
+            }
+        }
+        Ok(())
+    }
+
+    fn warning(&self, entry: Entry, warning: LoadWarning) -> Warning {
+        let table = &self.plan.table;
+        Warning {
+            id: table.id(entry.utterance).to_owned(),
+            copy: entry.copy,
+            audio: table.audio(entry.utterance).to_owned(),
+            code: warning.code().to_owned(),
+            message: warning.to_string(),
+        }
     }
 
     fn open(&self, row: usize) -> Result<Decoder, Failure> {
@@ -213,6 +279,34 @@ impl<'p> Worker<'p> {
     }
 }
 
+/// Ends one channel of a cell: its frames become bytes behind those of the channels before.
+fn finish(
+    column: &FeatureColumn,
+    extractor: &mut dyn Extract,
+    features: &mut Vec<f32>,
+    cell: &mut Cell,
+    moments: &mut Moments,
+) -> Result<(), ExtractError> {
+    let bins = column.bins.unwrap_or(1);
+    extractor.finish(features)?;
+    if let Some(index) = too_large(features, column.dtype) {
+        let (frame, value) = ((index / bins) as u64, features[index]);
+        return Err(ExtractError::OutOfRange { frame, value, dtype: column.dtype });
+    }
+    cell.frames = (features.len() / bins) as u32;
+    encode(features, column.dtype, &mut cell.bytes);
+    let part = Moments::of(features, bins);
+    if moments.count == 0 {
+        *moments = part;
+    } else {
+        moments.merge(&part);
+    }
+    // One endless recording must not hold its memory for the rest of the run.
+    features.clear();
+    features.shrink_to(KEPT_VALUES);
+    Ok(())
+}
+
 /// Where the first value stands that half precision would make infinite.
 fn too_large(values: &[f32], dtype: Dtype) -> Option<usize> {
     /// From here on, rounding to nearest gives infinity.
@@ -220,11 +314,15 @@ fn too_large(values: &[f32], dtype: Dtype) -> Option<usize> {
     if dtype == Dtype::F16 { values.iter().position(|value| value.abs() >= HALF) } else { None }
 }
 
-/// The pipeline's extractors for sound at `rate`. Without `resample`, a setting may first meet a rate that it does not
-/// fit in the middle of a corpus.
-fn prepare(plan: &Plan, rate: Hertz) -> Result<Vec<Box<dyn Extract>>, Failure> {
+/// The pipeline's extractors for one channel of sound at `rate`; each channel has draws of its own. Without `resample`, a
+/// setting may first meet a rate that it does not fit in the middle of a corpus.
+fn prepare(plan: &Plan, rate: Hertz, channel: usize) -> Result<Vec<Box<dyn Extract>>, Failure> {
+    let path = |column: &str| match channel {
+        0 => format!("featurize.{column}.0"),
+        channel => format!("featurize.{column}.0.channel.{channel}"),
+    };
     let prepare = |(column, features): (&str, &Features)| {
-        let made = features.member().prepare(rate, &format!("featurize.{column}.0"));
+        let made = features.member().prepare(rate, &path(column));
         made.map_err(|setting| Failure::Extract { column: column.to_owned(), error: ExtractError::Setting { setting } })
     };
     plan.pipeline.columns().map(prepare).collect()
@@ -236,7 +334,14 @@ enum Failure {
     Load(LoadError),
     Resample(ResampleError),
     Extract { column: String, error: ExtractError },
+    Keep(KeepError),
     Panic { stage: &'static str, error: Panic },
+}
+
+impl From<KeepError> for Failure {
+    fn from(error: KeepError) -> Self {
+        Self::Keep(error)
+    }
 }
 
 impl From<LoadError> for Failure {
@@ -264,11 +369,18 @@ rejects! {
 
 /// Every reason for which an utterance can be left out: the stage, and its codes with what they mean.
 #[must_use]
-pub fn reject_codes() -> [(&'static str, &'static [(&'static str, &'static str)]); 4] {
+pub fn reject_codes() -> [(&'static str, &'static [(&'static str, &'static str)]); 5] {
     [
         ("load", LoadError::CODES),
         ("resample", ResampleError::CODES),
         ("featurize.COLUMN", ExtractError::CODES),
-        ("load or featurize", Panic::CODES),
+        ("keep_if", KeepError::CODES),
+        ("load, keep_if or featurize", Panic::CODES),
     ]
+}
+
+/// Everything that can be wrong with an utterance that becomes a row: its code with what it means.
+#[must_use]
+pub const fn warning_codes() -> &'static [(&'static str, &'static str)] {
+    LoadWarning::CODES
 }

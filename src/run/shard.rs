@@ -39,6 +39,7 @@ impl<'p> ShardInWork<'p> {
                 .map(|column| (column.name.clone(), Moments::empty(column.bins.unwrap_or(1))))
                 .collect::<IndexMap<_, _>>(),
             rejects: Vec::new(),
+            warnings: Vec::new(),
         };
         Ok(Self { plan, folder, entries: plan.shards[shard].clone(), writer, record })
     }
@@ -48,7 +49,7 @@ impl<'p> ShardInWork<'p> {
         self.entries.end
     }
 
-    pub(super) fn push(&mut self, entry: Entry, made: &MadeRow) -> Result<(), RunError> {
+    pub(super) fn push(&mut self, entry: Entry, made: MadeRow) -> Result<(), RunError> {
         let table = &self.plan.table;
         let id = table.id(entry.utterance);
         let row = Row {
@@ -59,6 +60,7 @@ impl<'p> ShardInWork<'p> {
             num_samples: made.num_samples,
             sample_rate: made.sample_rate,
             augmentation: None,
+            sound: &made.sound,
             cells: &made.cells,
         };
         self.writer.push(&row).map_err(|source| RunError::shard(&self.place(), source))?;
@@ -70,6 +72,7 @@ impl<'p> ShardInWork<'p> {
         for (sum, moments) in self.record.moments.values_mut().zip(&made.moments) {
             sum.merge(moments);
         }
+        self.record.warnings.extend(made.warning);
         Ok(())
     }
 

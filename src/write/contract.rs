@@ -17,6 +17,38 @@ use super::ShardFile;
 pub const ROW_COLUMNS: [&str; 10] =
     ["key", "id", "copy", "text", "speaker", "language", "num_samples", "sample_rate", "duration_s", "augmentation"];
 
+/// One column of what was found in the sound: single numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoundColumn {
+    /// The column's name.
+    pub name: &'static str,
+    /// How the numbers are stored.
+    pub number: Number,
+    /// What they measure, where they measure something.
+    pub unit: Option<&'static str>,
+}
+
+/// How single numbers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Number {
+    /// Whole numbers of 32 bits.
+    Int32,
+    /// Double precision.
+    Float64,
+}
+
+/// How many channels of the sound a cell holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellChannels {
+    /// One: `[frames, bins]`.
+    One,
+    /// As many as the row's column [`NUM_CHANNELS`] says: `[channels, frames, bins]`.
+    All,
+}
+
+/// The row column that counts the channels of cells that hold [`CellChannels::All`].
+pub const NUM_CHANNELS: &str = "num_channels";
+
 /// One feature column, its type decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeatureColumn {
@@ -28,16 +60,22 @@ pub struct FeatureColumn {
     pub dtype: Dtype,
     /// What the numbers measure.
     pub unit: String,
+    /// How many channels a cell holds.
+    pub channels: CellChannels,
 }
 
 impl FeatureColumn {
-    /// The dimensions of a cell, −1 for the frames: `[-1, 80]` or `[-1]`.
+    /// The dimensions of a cell, −1 for the frames and for channels: `[-1, 80]`, `[-1]` or `[-1, -1, 80]`.
     #[must_use]
     pub fn shape(&self) -> Vec<i64> {
-        std::iter::once(-1).chain(self.bins.map(|bins| bins as i64)).collect()
+        let leading = match self.channels {
+            CellChannels::One => 1,
+            CellChannels::All => 2,
+        };
+        std::iter::repeat_n(-1, leading).chain(self.bins.map(|bins| bins as i64)).collect()
     }
 
-    /// Bytes of one frame.
+    /// Bytes of one frame of one channel.
     #[must_use]
     pub fn frame_bytes(&self) -> usize {
         self.bins.unwrap_or(1) * self.dtype.bytes()
@@ -55,6 +93,8 @@ impl FeatureColumn {
 pub struct RowSchema {
     /// The corpus's further columns, carried through.
     pub extras: Vec<(String, Kind)>,
+    /// What was found in the sound.
+    pub sound: Vec<SoundColumn>,
     /// The features.
     pub features: Vec<FeatureColumn>,
 }
@@ -84,6 +124,10 @@ impl RowSchema {
             text => plain(text, "string", None),
         });
         let extras = self.extras.iter().map(|(name, kind)| plain(name, kind.name(), None));
+        let sound = self.sound.iter().map(|column| match column.number {
+            Number::Int32 => plain(column.name, "int32", column.unit),
+            Number::Float64 => plain(column.name, "float64", column.unit),
+        });
         let features = self.features.iter().flat_map(|column| {
             let cells = ColumnSchema {
                 name: column.name.clone(),
@@ -93,16 +137,16 @@ impl RowSchema {
             };
             [cells, plain(&column.frames_name(), "int32", Some("frames"))]
         });
-        fixed.chain(extras).chain(features).collect()
+        fixed.chain(extras).chain(sound).chain(features).collect()
     }
 }
 
 /// One feature of one row: `frames` frames, as the bytes that are stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cell {
-    /// Frames in the cell.
+    /// Frames of each channel in the cell.
     pub frames: u32,
-    /// Row-major little-endian numbers: `frames × frame_bytes`.
+    /// Row-major little-endian numbers: `channels × frames × frame_bytes`.
     pub bytes: Vec<u8>,
 }
 
@@ -123,6 +167,8 @@ pub struct Row<'a> {
     pub sample_rate: Hertz,
     /// What was drawn for this copy, as JSON; none for originals.
     pub augmentation: Option<&'a str>,
+    /// What was found in the sound, in the order of the schema.
+    pub sound: &'a [f64],
     /// The features, in the order of the schema.
     pub cells: &'a [Cell],
 }
@@ -206,6 +252,12 @@ pub enum FormatError {
         /// Its type.
         dtype: Dtype,
     },
+    /// Lists hold the frames of one channel.
+    #[error("`layout: list` stores one channel a cell, and `load.channels: keep` gives `{column}` all of them")]
+    ListChannels {
+        /// The column.
+        column: String,
+    },
 }
 
 impl FormatError {
@@ -213,7 +265,7 @@ impl FormatError {
     #[must_use]
     pub const fn key(&self) -> &'static str {
         match self {
-            Self::ListDtype { .. } => "layout",
+            Self::ListDtype { .. } | Self::ListChannels { .. } => "layout",
         }
     }
 }

@@ -8,7 +8,8 @@ mod shard_file;
 use crate::family::family;
 
 pub use contract::{
-    Batches, Cell, FeatureColumn, FormatError, ROW_COLUMNS, Row, RowSchema, WriteError, WriteRows, WriteShards,
+    Batches, Cell, CellChannels, FeatureColumn, FormatError, NUM_CHANNELS, Number, ROW_COLUMNS, Row, RowSchema,
+    SoundColumn, WriteError, WriteRows, WriteShards,
 };
 pub use numbers::{decode, encode};
 pub use shard_file::ShardFile;

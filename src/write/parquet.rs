@@ -17,7 +17,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ShardFile;
-use super::contract::{Batches, FeatureColumn, FormatError, RowSchema, WriteError, WriteRows, WriteShards};
+use super::contract::{
+    Batches, CellChannels, FeatureColumn, FormatError, RowSchema, WriteError, WriteRows, WriteShards,
+};
 use crate::family::Member;
 use crate::manifest::Dtype;
 
@@ -96,6 +98,10 @@ impl WriteShards for Parquet {
     }
 
     fn accepts(&self, features: &[FeatureColumn]) -> Result<(), FormatError> {
+        let all = |column: &&FeatureColumn| column.channels == CellChannels::All;
+        if let Some(column) = features.iter().find(|column| self.layout == Layout::List && all(column)) {
+            return Err(FormatError::ListChannels { column: column.name.clone() });
+        }
         let listed = |column: &&FeatureColumn| matches!(column.dtype, Dtype::F32 | Dtype::I16);
         match features.iter().find(|column| self.layout == Layout::List && !listed(column)) {
             Some(column) => Err(FormatError::ListDtype { column: column.name.clone(), dtype: column.dtype }),

@@ -58,6 +58,12 @@ pub enum SelectError {
         /// Values in each of them.
         height: usize,
     },
+    /// The condition of one row asks for others.
+    #[error("`{sql}` looks at several rows: it is evaluated one row at a time, without AVG, MAX, COUNT and the like")]
+    OverRows {
+        /// The condition.
+        sql: String,
+    },
     /// The expression is no condition.
     #[error("`{sql}` gives {dtype} for a row, not true or false")]
     NotBoolean {
@@ -80,7 +86,7 @@ pub fn columns_read(sql: &str) -> Result<Vec<String>, SelectError> {
 /// polars 0.55 recurses over the parts: 400 were seen to pass on a thread's stack of 2 MiB, 800 overflowed it.
 const MOST_PARTS: usize = 256;
 
-fn parsed(sql: &str) -> Result<(Expr, Vec<String>), SelectError> {
+pub(super) fn parsed(sql: &str) -> Result<(Expr, Vec<String>), SelectError> {
     let joins = sql
         .split(|letter: char| !letter.is_alphanumeric())
         .filter(|word| ["and", "or"].iter().any(|join| word.eq_ignore_ascii_case(join)));
@@ -100,7 +106,7 @@ fn parsed(sql: &str) -> Result<(Expr, Vec<String>), SelectError> {
 const LONGEST_REASON: usize = 160;
 
 /// The reason without the query plan that polars prints below it.
-fn one_line(error: &PolarsError) -> String {
+pub(super) fn one_line(error: &PolarsError) -> String {
     let message = error.to_string();
     let reason = message.split("\n\n").next().unwrap_or_default();
     let line = reason.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,6 +1,5 @@
 //! Parquet, a batch of rows at a time.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, LargeStringArray, PrimitiveArray};
@@ -12,6 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::Table;
 use crate::corpus::corpus_table::{Cell, Rows, Value};
 use crate::corpus::{CorpusError, Position};
+use crate::isolation::isolated;
 
 impl Table {
     pub(super) fn read_parquet(&self, path: &Path, rows: &mut Rows) -> Result<(), CorpusError> {
@@ -53,8 +53,8 @@ impl Table {
 /// What a step of the Parquet reader gives. Of files with flipped bits, `parquet` 60.1 refuses most and panics on a few
 /// (negative offsets, a page of a dictionary that is not there); a corpus is input, so that is an error like the others.
 fn guarded<T>(path: &Path, step: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T, CorpusError> {
-    // Unwind safe: an error ends the reading, and nobody sees the reader again.
-    match catch_unwind(AssertUnwindSafe(step)) {
+    // An error ends the reading, and nobody sees the reader again.
+    match isolated(step) {
         Ok(result) => result.map_err(|source| CorpusError::Parquet { path: path.to_owned(), source }),
         Err(_) => Err(CorpusError::DamagedParquet { path: path.to_owned() }),
     }

@@ -13,7 +13,7 @@ use super::Layout;
 use super::schema::frame_type;
 use crate::corpus::{Kind, Value};
 use crate::manifest::Dtype;
-use crate::write::contract::{Cell, FeatureColumn, ROW_COLUMNS, Row, WriteError};
+use crate::write::contract::{Cell, FeatureColumn, Number, ROW_COLUMNS, Row, WriteError};
 use crate::write::decode;
 
 /// The columns of [`ROW_COLUMNS`].
@@ -101,6 +101,35 @@ impl Extra {
             Self::Int(column) => Arc::new(column.finish()),
             Self::Float(column) => Arc::new(column.finish()),
             Self::Bool(column) => Arc::new(column.finish()),
+        }
+    }
+}
+
+/// One column of what was found in the sound.
+pub(super) enum Sound {
+    Int(Int32Builder),
+    Float(Float64Builder),
+}
+
+impl Sound {
+    pub(super) fn new(number: Number) -> Self {
+        match number {
+            Number::Int32 => Self::Int(Int32Builder::new()),
+            Number::Float64 => Self::Float(Float64Builder::new()),
+        }
+    }
+
+    pub(super) fn push(&mut self, value: f64) {
+        match self {
+            Self::Int(column) => column.append_value(value as i32),
+            Self::Float(column) => column.append_value(value),
+        }
+    }
+
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Int(column) => Arc::new(column.finish()),
+            Self::Float(column) => Arc::new(column.finish()),
         }
     }
 }

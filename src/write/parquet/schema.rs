@@ -11,7 +11,7 @@ use parquet::schema::types::ColumnPath;
 use super::{Compression, Layout, Parquet};
 use crate::corpus::Kind;
 use crate::manifest::Dtype;
-use crate::write::contract::{FeatureColumn, ROW_COLUMNS, RowSchema};
+use crate::write::contract::{FeatureColumn, Number, ROW_COLUMNS, RowSchema};
 
 /// The Arrow schema of a shard.
 pub(super) fn arrow_schema(schema: &RowSchema, layout: Layout) -> SchemaRef {
@@ -31,6 +31,13 @@ pub(super) fn arrow_schema(schema: &RowSchema, layout: Layout) -> SchemaRef {
         };
         Field::new(name, data_type, true)
     });
+    let sound = schema.sound.iter().map(|column| {
+        let data_type = match column.number {
+            Number::Int32 => DataType::Int32,
+            Number::Float64 => DataType::Float64,
+        };
+        Field::new(column.name, data_type, false)
+    });
     let features = schema.features.iter().flat_map(|column| {
         let shape = format!("{:?}", column.shape());
         let metadata = HashMap::from([
@@ -41,7 +48,7 @@ pub(super) fn arrow_schema(schema: &RowSchema, layout: Layout) -> SchemaRef {
         let cells = Field::new(&column.name, cell_type(column, layout), false).with_metadata(metadata);
         [cells, Field::new(column.frames_name(), DataType::Int32, false)]
     });
-    Arc::new(Schema::new(fixed.chain(extras).chain(features).collect::<Vec<_>>()))
+    Arc::new(Schema::new(fixed.chain(extras).chain(sound).chain(features).collect::<Vec<_>>()))
 }
 
 fn cell_type(column: &FeatureColumn, layout: Layout) -> DataType {

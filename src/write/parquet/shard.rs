@@ -4,7 +4,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 
-use super::columns::{Cells, Extra, Fixed};
+use super::columns::{Cells, Extra, Fixed, Sound};
 use super::schema::arrow_schema;
 use super::{MIB, Parquet};
 use crate::corpus::Value;
@@ -17,6 +17,7 @@ pub(super) struct Shard {
     writer: ArrowWriter<ShardFile>,
     fixed: Fixed,
     extras: Vec<Extra>,
+    sound: Vec<Sound>,
     features: Vec<Cells>,
     group_bytes: usize,
     held_bytes: usize,
@@ -32,6 +33,7 @@ impl Shard {
             arrow,
             fixed: Fixed::default(),
             extras: schema.extras.iter().map(|(_, kind)| Extra::new(*kind)).collect(),
+            sound: schema.sound.iter().map(|column| Sound::new(column.number)).collect(),
             features: schema
                 .features
                 .iter()
@@ -49,6 +51,7 @@ impl Shard {
         }
         let mut columns: Vec<ArrayRef> = self.fixed.finish().into();
         columns.extend(self.extras.iter_mut().map(Extra::finish));
+        columns.extend(self.sound.iter_mut().map(Sound::finish));
         for cells in &mut self.features {
             columns.extend(cells.finish()?);
         }
@@ -73,6 +76,9 @@ impl WriteRows for Shard {
         self.fixed.push(row);
         for (index, extra) in self.extras.iter_mut().enumerate() {
             extra.push(row.table.extra(index, row.utterance));
+        }
+        for (column, value) in self.sound.iter_mut().zip(row.sound) {
+            column.push(*value);
         }
         for (cells, cell) in self.features.iter_mut().zip(row.cells) {
             cells.push(cell);

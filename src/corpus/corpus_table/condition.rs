@@ -1,0 +1,190 @@
+//! Conditions over one row at a time, and over numbers that are measured of it: `keep_if`.
+
+use polars::prelude::{
+    BooleanChunked, Column, DataFrame, DataType, Expr, Float64Chunked, Int64Chunked, IntoColumn, IntoLazy,
+    NewChunkedArray, PolarsError, StringChunked,
+};
+
+use super::select::{SelectError, one_line, parsed};
+use super::{CorpusTable, Kind, Value};
+use crate::nearest::nearest;
+
+/// A polars SQL condition that is true or not of a row by itself.
+#[derive(Debug, Clone)]
+pub struct RowCondition {
+    sql: String,
+    expression: Expr,
+    columns: Vec<String>,
+}
+
+impl RowCondition {
+    /// The condition that `sql` says.
+    ///
+    /// # Errors
+    ///
+    /// The text is no polars SQL expression, or it looks at several rows at once.
+    pub fn parse(sql: &str) -> Result<Self, SelectError> {
+        let (expression, columns) = parsed(sql)?;
+        let looks_around =
+            |part: &Expr| matches!(part, Expr::Agg(_) | Expr::Len | Expr::Over { .. } | Expr::SubPlan(..));
+        if expression.into_iter().any(looks_around) {
+            return Err(SelectError::OverRows { sql: sql.to_owned() });
+        }
+        Ok(Self { sql: sql.to_owned(), expression, columns })
+    }
+
+    /// The condition as it was written.
+    #[must_use]
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// The columns that it reads, each once.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Checks the condition against the columns that there are.
+    ///
+    /// # Errors
+    ///
+    /// It reads another column, compares what cannot be compared, or is no condition.
+    pub fn check<'a>(&self, there: impl Iterator<Item = (&'a str, Kind)> + Clone) -> Result<(), SelectError> {
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            let Some((name, kind)) = there.clone().find(|(name, _)| name == column) else {
+                let nearest = nearest(column, there.map(|(name, _)| name)).map(str::to_owned);
+                return Err(SelectError::NoColumn { sql: self.sql.clone(), column: column.clone(), nearest });
+            };
+            columns.push(cell(name, kind, Value::Null));
+        }
+        self.answer(columns).map(drop)
+    }
+
+    /// Whether the condition is true of a row of `table` of which `measures` were measured; a null is not true.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check`](Self::check), or the values of the row cannot be evaluated, such as a text that is no number.
+    pub fn holds(&self, table: &CorpusTable, row: usize, measures: &[(&str, f64)]) -> Result<bool, SelectError> {
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            let measure = measures.iter().find(|(name, _)| name == column);
+            let (kind, value) = match measure {
+                Some((_, value)) => (Kind::Float64, Value::Float64(*value)),
+                None => table.cell(column, row).ok_or_else(|| SelectError::NoColumn {
+                    sql: self.sql.clone(),
+                    column: column.clone(),
+                    nearest: None,
+                })?,
+            };
+            columns.push(cell(column, kind, value));
+        }
+        self.answer(columns)
+    }
+
+    /// What the condition says of a frame of one row.
+    fn answer(&self, columns: Vec<Column>) -> Result<bool, SelectError> {
+        let sql = || self.sql.clone();
+        let fail = |error: PolarsError| SelectError::Evaluation { sql: sql(), reason: one_line(&error) };
+        let frame = DataFrame::new(1, columns).map_err(fail)?;
+        let answer = frame.lazy().select([self.expression.clone()]).collect().map_err(fail)?;
+        let (height, width) = answer.shape();
+        let [column] = answer.columns() else { return Err(SelectError::Several { sql: sql(), width, height }) };
+        if height != 1 {
+            return Err(SelectError::Several { sql: sql(), width, height });
+        }
+        match column.dtype() {
+            DataType::Null => Ok(false),
+            DataType::Boolean => Ok(column.bool().map_err(fail)?.get(0) == Some(true)),
+            other => Err(SelectError::NotBoolean { sql: sql(), dtype: other.to_string() }),
+        }
+    }
+}
+
+/// A column of one value.
+fn cell(name: &str, kind: Kind, value: Value<'_>) -> Column {
+    let name = name.into();
+    match kind {
+        Kind::String => {
+            let text = if let Value::String(text) = value { Some(text) } else { None };
+            StringChunked::from_slice_options(name, &[text]).into_column()
+        }
+        Kind::Int64 => {
+            let number = if let Value::Int64(number) = value { Some(number) } else { None };
+            Int64Chunked::from_slice_options(name, &[number]).into_column()
+        }
+        Kind::Float64 => {
+            let number = if let Value::Float64(number) = value { Some(number) } else { None };
+            Float64Chunked::from_slice_options(name, &[number]).into_column()
+        }
+        Kind::Boolean => {
+            let truth = if let Value::Boolean(truth) = value { Some(truth) } else { None };
+            BooleanChunked::from_slice_options(name, &[truth]).into_column()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{Cell, Rows};
+    use super::*;
+    use crate::corpus::Position;
+
+    /// One row: speaker `f1`, 2 seconds, score 7.
+    fn one() -> CorpusTable {
+        let mut rows = Rows::new(Path::new("one.jsonl"), Path::new("/corpus"));
+        rows.begin(Position::Line(1));
+        for (column, value) in [
+            ("audio", Value::String("a.wav")),
+            ("speaker", Value::String("f1")),
+            ("duration_s", Value::Float64(2.0)),
+            ("score", Value::Int64(7)),
+        ] {
+            let key = rows.column(column).unwrap();
+            rows.put(key, Cell::Typed(value)).unwrap();
+        }
+        rows.end().unwrap();
+        rows.finish().unwrap()
+    }
+
+    fn holds(sql: &str) -> bool {
+        RowCondition::parse(sql).unwrap().holds(&one(), 0, &[("snr_db", 12.5)]).unwrap()
+    }
+
+    #[test]
+    fn a_condition_reads_the_corpus_and_the_measures() {
+        for sql in ["snr_db > 10 AND speaker = 'f1'", "score + snr_db BETWEEN 19 AND 20", "text IS NULL", "true"] {
+            assert!(holds(sql), "{sql}");
+        }
+        for sql in ["snr_db > 20", "text = 'x'", "NULL", "duration_s < 1 OR NOT speaker LIKE 'f%'"] {
+            assert!(!holds(sql), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_looks_at_several_rows_is_refused() {
+        for sql in
+            ["snr_db > AVG(snr_db)", "COUNT(*) > 1", "score = MAX(score)", "SUM(score) OVER (PARTITION BY id) > 1"]
+        {
+            let error = RowCondition::parse(sql).unwrap_err().to_string();
+            assert!(error.contains("one row at a time"), "{sql}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_condition_is_checked_against_columns_without_rows() {
+        let table = one();
+        let check = |sql: &str| {
+            let there = table.columns().chain([("snr_db", Kind::Float64)]).collect::<Vec<_>>();
+            RowCondition::parse(sql).unwrap().check(there.iter().copied()).map_err(|error| error.to_string())
+        };
+        assert_eq!(check("snr_db > 10 AND score > 1"), Ok(()));
+        assert!(check("snr > 10").unwrap_err().contains("did you mean `snr_db`?"));
+        assert!(check("snr_db + 1").unwrap_err().contains("not true or false"));
+        assert!(check("speaker > 3").unwrap_err().contains("cannot be evaluated"));
+    }
+}
