@@ -75,7 +75,9 @@ impl Expected {
             let more = measured.samples as i64 - self.samples as i64;
             faults.push(format!("{} samples, {more:+} compared with what should be", measured.samples));
         }
-        if let Some(difference) = measured.difference.filter(|difference| self.every.is_none() || *difference > self.tolerance) {
+        if let Some(difference) =
+            measured.difference.filter(|difference| self.every.is_none() || *difference > self.tolerance)
+        {
             faults.push(match self.every {
                 Some(_) => format!("differs by {difference:.2e}, allowed are {:e}", self.tolerance),
                 None => format!("the bits are not ffmpeg's; off the 16-bit original by {difference:.2e}"),
@@ -221,8 +223,7 @@ fn files_of_the_folder_and_rows_of_the_table_are_the_same() {
     };
     let rows = expectations();
     assert!(rows.len() > 200, "{} rows", rows.len());
-    let listed: BTreeSet<String> =
-        rows.iter().map(|row| row.file.clone()).chain(["expected.csv".to_owned()]).collect();
+    let listed: BTreeSet<String> = rows.iter().map(|row| row.file.clone()).chain(["expected.csv".to_owned()]).collect();
     assert_eq!(files("codecs"), listed);
     let lossy = rows.iter().filter(|row| row.every.is_some()).map(|row| format!("{}.f32", row.file));
     assert_eq!(files("codecs/reference"), lossy.collect());
