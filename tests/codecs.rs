@@ -186,12 +186,13 @@ What wavemill decodes from every file of `fixtures/codecs/`, held against ffmpeg
 
 *Samples* are those of one channel: ours, and ffmpeg's after its decoding, not as a header claims. *Lag* says by how many samples
 the sound comes after what was encoded, where that is not kept to the bit: the peak of their correlation. It is not 0 where a
-file says nothing of its encoder's delay (MP3 without a LAME tag, MP2, ADTS, AAC in Matroska and in fragmented MP4), and in Opus
-where the encoder resamples (SILK and hybrid); ffmpeg's is the same. *Difference* is the largest from any of ffmpeg's samples,
-full scale being 1, rounded up to a power of ten; \"none\" means that every bit is the same.
+file says nothing of its encoder's delay (MP3 without a LAME tag, MP2, ADTS, AAC in Matroska, Opus in CAF), and in Opus where the
+encoder resamples (SILK and hybrid); ffmpeg's is the same. *Difference* is the largest from any of ffmpeg's samples that were
+kept (4,000 of each file, evenly spread), full scale being 1, rounded up to a power of ten; \"none\" means that every bit is the same.
 
-In two things ffmpeg is not followed. It does not drop the end of the last packet of an Ogg Vorbis file whose sound is all in
-one page, as the file asks. And in MP3 at 24 kHz it lets a band begin at line 330, where LAME, libmad and wavemill have 332.
+In three things ffmpeg is not followed. It does not drop the end of the last packet of an Ogg Vorbis file whose sound is all in
+one page, nor the beginning of AAC in fragmented MP4, though the file asks for it. And in MP3 at 24 kHz it lets a band begin at
+line 330, where LAME, libmad and wavemill have 332.
 
 This page is made by `make docs` from a test, which fails where a row is not as it should be.
 
