@@ -129,6 +129,7 @@ impl ListTest {
         let mut list = String::new();
         for name in names {
             let path = fixtures.join(name);
+            let path = path.to_str().unwrap();
             writeln!(list, "{{\"audio_filepath\": {path:?}, \"id\": {name:?}}}").unwrap();
         }
         let list = test.folder_file("list.jsonl", &list);
@@ -198,7 +199,7 @@ fn every_bad_file_is_listed_here() {
 /// The most memory that the command ever held, in KiB. It is ended where it hangs.
 fn peak_memory(command: &mut Command) -> u64 {
     // A run takes a second or two: nothing but a hang reaches this.
-    const PATIENCE: Duration = Duration::from_secs(120);
+    const PATIENCE: Duration = Duration::from_mins(2);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let (begun, mut peak) = (Instant::now(), 0);

@@ -188,7 +188,8 @@ What wavemill decodes from every file of `fixtures/codecs/`, held against ffmpeg
 the sound comes after what was encoded, where that is not kept to the bit: the peak of their correlation. It is not 0 where a
 file says nothing of its encoder's delay (MP3 without a LAME tag, MP2, ADTS, AAC in Matroska, Opus in CAF), and in Opus where the
 encoder resamples (SILK and hybrid); ffmpeg's is the same. *Difference* is the largest from any of ffmpeg's samples that were
-kept (4,000 of each file, evenly spread), full scale being 1, rounded up to 3 times a power of ten; \"none\" means that every bit is the same.
+kept (4,000 of each file, evenly spread), full scale being 1, rounded up to 3 times a power of ten; \"none\" means that every bit
+is the same.
 
 In three things ffmpeg is not followed. It does not drop the end of the last packet of an Ogg Vorbis file whose sound is all in
 one page, nor the beginning of AAC in fragmented MP4, though the file asks for it. And in MP3 at 24 kHz it lets a band begin at
@@ -316,7 +317,7 @@ fn same_bits(one: &[f32], other: &[f32]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.to_bits() == other.to_bits())
 }
 
-/// Numbers that are the same in every run (SplitMix64).
+/// Numbers that are the same in every run (`SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {
