@@ -97,15 +97,24 @@ impl AudioFolder {
         let depth = if self.recursive { usize::MAX } else { 1 };
         let shown = |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
         for entry in WalkDir::new(root).follow_links(true).max_depth(depth).into_iter().filter_entry(shown) {
-            let entry = entry.map_err(|error| walk_error(root, error))?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                // A link that leads nowhere, or to itself: one recording that cannot be read, and no reason to read none.
+                Err(error) => match error.path().filter(|path| path.is_symlink() && error.loop_ancestor().is_none()) {
+                    Some(path) if has_extension(path, &self.extensions) => {
+                        recordings.push(name_below(root, path)?);
+                        continue;
+                    }
+                    _ => return Err(walk_error(root, error)),
+                },
+            };
             let path = entry.path();
             if !entry.file_type().is_file() {
                 continue;
             }
             let below = path.strip_prefix(root).unwrap_or(path);
             if has_extension(path, &self.extensions) {
-                let name = below.to_str().ok_or_else(|| CorpusError::NameNotUtf8 { path: path.to_owned() })?;
-                recordings.push(name.replace(std::path::MAIN_SEPARATOR, "/"));
+                recordings.push(name_below(root, path)?);
             } else if below.extension().is_some_and(|extension| extension == "txt") {
                 texts.insert(below.to_owned());
             }
@@ -123,6 +132,13 @@ impl AudioFolder {
         })?;
         columns.iter().zip(captures).try_for_each(|(column, capture)| rows.put(*column, Cell::Untyped(capture)))
     }
+}
+
+/// A path as one below `root`, with `/` between its parts.
+fn name_below(root: &Path, path: &Path) -> Result<String, CorpusError> {
+    let below = path.strip_prefix(root).unwrap_or(path);
+    let name = below.to_str().ok_or_else(|| CorpusError::NameNotUtf8 { path: path.to_owned() })?;
+    Ok(name.replace(std::path::MAIN_SEPARATOR, "/"))
 }
 
 /// The whole of a small text file.

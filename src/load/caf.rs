@@ -74,10 +74,12 @@ fn read_description(source: &mut Source, at: u64) -> Result<Option<Coding>, Load
     if rate.fract() != 0.0 || !(1.0..=f64::from(u32::MAX)).contains(&rate) {
         return Err(corrupt("a sample rate in the CAF that is no whole number above 0"));
     }
-    if u64::from(packet) != sample_bytes * u64::from(channels) {
-        return Err(LoadError::UnsupportedCodec { feature: "samples with room between them, in CAF" });
+    let coding = Coding::pcm(codec, sample_bytes, rate as u32, channels)?;
+    match u64::from(packet) {
+        0 => Err(corrupt("samples of no bytes in the CAF")),
+        packet if packet == coding.block_bytes() => Ok(Some(coding)),
+        _ => Err(LoadError::UnsupportedCodec { feature: "samples with room between them, in CAF" }),
     }
-    Coding::pcm(codec, sample_bytes, rate as u32, channels).map(Some)
 }
 
 /// The codec of linear PCM and the bytes of a sample.

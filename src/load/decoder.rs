@@ -210,7 +210,7 @@ impl Decoder {
         let position = self.position.max(self.stream.passed());
         let enough = position.saturating_add(self.tolerance);
         if let Some(claimed) = self.stream.promised_samples()
-            && claimed > enough
+            && (claimed > enough || self.stream.broke_off())
         {
             return Err(LoadError::Truncated { claimed: time(claimed), decoded: time(position) });
         }

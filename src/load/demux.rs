@@ -16,12 +16,11 @@ use symphonia::core::meta::MetadataOptions;
 
 use super::adpcm::AdpcmDecoder;
 use super::error::LoadError;
-use super::matroska;
 use super::mp4::Edits;
 use super::opus::OpusDecoder;
 use super::pcm::{self, PcmReader};
 use super::source::Source;
-use super::vorbis::InWavOrder;
+use super::{matroska, ogg};
 use crate::audio::Seconds;
 
 /// Every codec of symphonia, ADPCM by a decoder of ours, and Opus, which it lacks, through libopus.
@@ -59,6 +58,8 @@ pub(super) struct Demuxed {
     pub(super) edits: Edits,
     /// Nanoseconds to drop from the last packet.
     pub(super) padding_ns: u64,
+    /// The tick at which the sound would end, had the file not broken off in a page.
+    pub(super) lost_end: Option<u64>,
 }
 
 /// Opens a file, of which at most `bytes` bytes are read in all.
@@ -72,6 +73,10 @@ pub(super) fn open(path: &Path, bytes: u64) -> Result<Demuxed, LoadError> {
     let layout = pcm::layout(&mut source)?;
     let edits = Edits::read(&mut source).map_err(unreadable)?;
     let padding_ns = matroska::discard_padding(&mut source).map_err(unreadable)?;
+    if let Some(error) = ogg::unread(&mut source).map_err(unreadable)? {
+        return Err(error);
+    }
+    let lost_end = ogg::cut_page(&mut source).map_err(unreadable)?;
     io::Seek::rewind(&mut source).map_err(unreadable)?;
     let source = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
     let format: Box<dyn FormatReader> = match layout {
@@ -84,16 +89,18 @@ pub(super) fn open(path: &Path, bytes: u64) -> Result<Demuxed, LoadError> {
             },
         )?,
     };
-    Ok(Demuxed { format, edits, padding_ns })
+    Ok(Demuxed { format, edits, padding_ns, lost_end })
 }
 
 /// A decoder that has heard nothing yet.
 pub(super) fn decoder_of(params: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder>, LoadError> {
-    let decoder = CODECS.make_audio_decoder(params, &AudioDecoderOptions::default());
-    let decoder = decoder.map_err(|error| LoadError::decoding(error, Seconds::ZERO))?;
     let channels = params.channels.as_ref().map_or(0, Channels::count);
-    // Mono and stereo need no copy.
-    Ok(if params.codec == CODEC_ID_VORBIS && channels > 2 { Box::new(InWavOrder::new(decoder)) } else { decoder })
+    // Symphonia 0.6.1 makes noise of 5.1, whose channels libvorbis codes in two groups.
+    if params.codec == CODEC_ID_VORBIS && channels > 2 {
+        return Err(LoadError::UnsupportedCodec { feature: "Vorbis of more than two channels" });
+    }
+    let decoder = CODECS.make_audio_decoder(params, &AudioDecoderOptions::default());
+    decoder.map_err(|error| LoadError::decoding(error, Seconds::ZERO))
 }
 
 fn unread_format(source: &mut Source) -> io::Result<Option<&'static str>> {

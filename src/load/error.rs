@@ -173,6 +173,10 @@ impl LoadError {
     pub fn is_world(&self) -> bool {
         use io::ErrorKind;
         let Self::Unreadable { source } = self else { return false };
+        // A link that leads to itself; its kind has no stable name yet.
+        if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+            return false;
+        }
         !matches!(
             source.kind(),
             ErrorKind::PermissionDenied

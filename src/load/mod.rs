@@ -37,6 +37,7 @@ mod history;
 mod limits;
 mod matroska;
 mod mp4;
+mod ogg;
 mod opus;
 mod pcm;
 mod quality;
@@ -44,7 +45,6 @@ mod riff;
 mod source;
 mod sphere;
 mod stream;
-mod vorbis;
 mod w64;
 mod wave_format;
 

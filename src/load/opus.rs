@@ -39,7 +39,7 @@ const MOST_CHANNELS: usize = 8;
 
 /// For each channel of a WAV, in its order, which one it is in the order of Vorbis, by the number of channels (RFC 7845,
 /// 5.1.1.2; left, right, centre, low frequencies, and then the rear before the sides).
-pub(super) const VORBIS_TO_WAV: [&[usize]; MOST_CHANNELS] = [
+const VORBIS_TO_WAV: [&[usize]; MOST_CHANNELS] = [
     &[0],
     &[0, 1],
     &[0, 2, 1],

@@ -74,6 +74,8 @@ pub(super) struct Stream {
     entry: Entry,
     stretch: i64,
     num_samples: Option<u64>,
+    /// Whether the file ends within a page of Ogg.
+    broke_off: bool,
     /// Whether the header says how many samples the encoder put in front.
     has_delay: bool,
     /// Samples to drop from the last packet, where only the end of the container tells.
@@ -101,7 +103,7 @@ const PATIENCE: u32 = 1_000_000;
 impl Stream {
     /// Opens a file; Opus is decoded to `rate` if it can be.
     pub(super) fn open(path: &Path, rate: Option<Hertz>, limits: &Limits) -> Result<Self, LoadError> {
-        let Demuxed { format, edits, padding_ns } = demux::open(path, limits.bytes)?;
+        let Demuxed { format, edits, padding_ns, lost_end } = demux::open(path, limits.bytes)?;
         let track = format.default_track(TrackType::Audio).ok_or(LoadError::NoAudioTrack)?;
         limits.check_channels(claimed_channels(track))?;
         let container = format.format_info().format;
@@ -122,7 +124,8 @@ impl Stream {
             decoder: decoder_of(&params)?,
             successor: None,
             track: track.id,
-            num_samples: track.num_frames.map(|frames| clock.length(frames)),
+            num_samples: lost_end.or(track.num_frames).map(|frames| clock.length(frames)),
+            broke_off: lost_end.is_some(),
             has_delay: track.delay.is_some(),
             padding: if head.is_some() { opus_samples(padding_ns * 6 / 125_000, &params) } else { 0 },
             history: History::of(params.codec),
@@ -155,15 +158,22 @@ impl Stream {
     }
 
     /// The number of samples that must come, where the header is exact: it counts them, and does not estimate (MP3 without
-    /// a LAME tag), nor count what is dropped (ALAC in CAF), nor look at the last page that is there (Ogg).
+    /// a LAME tag), nor count what is dropped (ALAC in CAF), nor look at the last page that is there (Ogg, unless that broke off).
     pub(super) fn promised_samples(&self) -> Option<u64> {
         let exact = match self.container {
             pcm::FORMAT | FORMAT_ID_AIFF | FORMAT_ID_FLAC | FORMAT_ID_ISOMP4 => true,
             FORMAT_ID_CAF => self.is_pcm(),
             FORMAT_ID_MP3 => self.has_delay,
+            FORMAT_ID_OGG => self.broke_off,
             _ => false,
         };
-        self.num_samples.filter(|_| exact)
+        // An MP4 in fragments counts none of them in its header.
+        self.num_samples.filter(|samples| exact && (*samples > 0 || self.container != FORMAT_ID_ISOMP4))
+    }
+
+    /// Whether the file ends in the middle of what it was about to say, so that nobody knows how much is missing.
+    pub(super) const fn broke_off(&self) -> bool {
+        self.broke_off
     }
 
     /// Whether more comes than the header counts, which is known and no fault: the last packet of AAC and Opus in MP4 is
@@ -300,8 +310,16 @@ impl Stream {
             };
             drop(successor.decode_ref(&whole));
         }
-        match self.decoder.decode_ref(&whole) {
-            Ok(decoded) => Ok(Some(decoded.frames())),
+        let mut decoded = self.decoder.decode_ref(&whole).map(|decoded| decoded.frames());
+        if let Err(SymphoniaError::DecodeError(what)) = decoded
+            && what.contains("signal spec")
+        {
+            // Another rate or other channels than those before. A new decoder finds out which, and the file is refused.
+            self.decoder = decoder_of(&self.params)?;
+            decoded = self.decoder.decode_ref(&whole).map(|decoded| decoded.frames());
+        }
+        match decoded {
+            Ok(frames) => Ok(Some(frames)),
             // The last packet may be cut short where the file is. The length tells whether that is a fault.
             Err(SymphoniaError::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 let at = self.at;
@@ -327,6 +345,10 @@ impl Stream {
             self.clock.count(frames as i64);
         }
         let end = start.saturating_add(frames as i64);
+        if self.expected.is_none() && self.lacks_its_start(packet.pts.get()) {
+            let source = SymphoniaError::DecodeError("the first frames are missing");
+            return Err(LoadError::Corrupt { at: self.at, source });
+        }
         if let Some(expected) = self.expected
             && self.bearable_gap().is_some_and(|gap| start.abs_diff(expected) > gap)
         {
@@ -345,6 +367,16 @@ impl Stream {
         let first = start.max(self.clock.base());
         Ok((first < last)
             .then(|| Piece { start: first as u64, range: (first - start) as usize..(last - start) as usize }))
+    }
+
+    /// Whether the first frame of a FLAC file is not the first of what its header counts: a demuxer passes over frames that
+    /// it cannot read. Where a file was cut from a longer one, the header should count nothing.
+    fn lacks_its_start(&self, tick: i64) -> bool {
+        self.container == FORMAT_ID_FLAC
+            && tick > 0
+            && self.entry == Entry::START
+            && self.passed == 0
+            && self.num_samples.is_some_and(|samples| samples > 0)
     }
 
     /// Whether the demuxer knows which samples at the end the encoder added. Of an MP3 without a LAME tag it guesses the
