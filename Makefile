@@ -42,12 +42,14 @@ bench: setup ## Measure the hot functions
 
 golden: ## Remake the reference outputs of the peers (downloads several GB of wheels)
 	python3 fixtures/golden/make.py
+	python3 fixtures/golden/resample.py
 
 docs: setup ## Remake the pages of docs/ that come from the code
 	cargo build --quiet
 	for family in stages corpus featurize write; do cargo run --quiet -- list --markdown $$family > docs/$$family.md; done
 	cargo run --quiet -- list --rejects > docs/rejects.md
 	cargo run --quiet -- schema > docs/pipeline.schema.json
+	WAVEMILL_DOCS=write cargo test --quiet --lib every_method_does_to_tones_what_its_page_says
 
 peers: ## Open the dataset DIR=out/sample with pyarrow, polars and DuckDB, and compare with kaldi-native-fbank
 	@test -x "$(VENVS)/peers/bin/python" || python3 -m venv "$(VENVS)/peers"

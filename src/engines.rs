@@ -7,12 +7,11 @@
 use std::collections::BTreeMap;
 
 /// Each library with its version, in alphabetic order.
-const LIBRARIES: [(&str, &str); 9] = [
+const LIBRARIES: [(&str, &str); 8] = [
     ("opusic-c", "1.6.1"),
     ("opusic-sys", "0.7.7"),
     ("parquet", "60.1.0"),
     ("realfft", "3.5.1"),
-    ("rubato", "5.0.1"),
     ("rustfft", "6.4.1"),
     ("symphonia", "0.6.1"),
     ("symphonia-core", "0.6.1"),

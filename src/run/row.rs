@@ -14,7 +14,7 @@ use crate::load::{Cut, Decoder, LoadError, Pick, Take};
 use crate::manifest::{Dtype, Moments, Reject};
 use crate::plan::{Entry, Plan};
 use crate::rejects::rejects;
-use crate::resample::{ResampleError, Resampler};
+use crate::resample::{Method, ResampleError, Resampler};
 use crate::seed::Draws;
 use crate::write::{Cell, encode};
 
@@ -137,7 +137,10 @@ impl<'p> Worker<'p> {
         let rate = pipeline.resample.as_ref().map_or(native, |resample| resample.rate_hz);
         let resampler = match self.resamplers.entry(native) {
             hash_map::Entry::Occupied(kept) => kept.into_mut(),
-            hash_map::Entry::Vacant(free) => free.insert(Resampler::new(native, rate).map_err(Failure::Resample)?),
+            hash_map::Entry::Vacant(free) => {
+                let method = pipeline.resample.as_ref().map_or_else(Method::default, |resample| resample.method);
+                free.insert(Resampler::new(native, rate, &method).map_err(Failure::Resample)?)
+            }
         };
         resampler.reset();
         let extractors = match self.extractors.entry(rate) {
