@@ -42,6 +42,7 @@ bench: setup ## Measure the hot functions
 
 golden: ## Remake the reference outputs of the peers (downloads several GB of wheels)
 	python3 fixtures/golden/make.py
+	python3 fixtures/golden/resample.py
 
 docs: setup ## Remake the pages of docs/ that come from the code
 	cargo build --quiet
@@ -49,6 +50,7 @@ docs: setup ## Remake the pages of docs/ that come from the code
 	cargo run --quiet -- list --rejects > docs/rejects.md
 	cargo run --quiet -- schema > docs/pipeline.schema.json
 	MAKE_DOCS=1 cargo test --quiet --test integration codecs::every_codec
+	MAKE_DOCS=1 cargo test --quiet --lib every_method_does_to_tones_what_its_page_says
 
 peers: ## Open the dataset DIR=out/sample with pyarrow, polars and DuckDB, and compare with kaldi-native-fbank
 	@test -x "$(VENVS)/peers/bin/python" || python3 -m venv "$(VENVS)/peers"

@@ -3,7 +3,7 @@
 //! ```text
 //! corpus ──► select ──► plan ──► [ load ► resample ► featurize ] ──► write ──► commit
 //!  table      SQL     shards of          one utterance a core          one shard   manifest
-//! (polars)  (polars)  utterances     (symphonia, rubato, realfft)      (parquet)
+//! (polars)  (polars)  utterances         (symphonia, realfft)          (parquet)
 //! ```
 //!
 //! Three ideas carry everything. A *shard* is the unit of work, of commit and of retry: the [`plan`] fixes which utterances

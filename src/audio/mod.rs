@@ -1,5 +1,7 @@
 //! Ground: what a recording is, in samples, hertz and seconds.
 
+#[cfg(test)]
+pub(crate) mod golden;
 mod range;
 mod units;
 mod waveform;

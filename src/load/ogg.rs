@@ -65,13 +65,14 @@ pub(super) fn cut_page(source: &mut Source) -> io::Result<Option<u64>> {
 
 /// The time that a page ends at if it is longer than the bytes that are left of it.
 fn end_beyond(page: &[u8]) -> Option<u64> {
-    let segments = usize::from(*page.get(26)?);
-    let sizes = page.get(27..(27 + segments).min(page.len()))?;
-    let length = 27 + segments + sizes.iter().map(|size| usize::from(*size)).sum::<usize>();
-    let ends_early = sizes.len() < segments || page.len() < length;
     // A page on which no packet ends says −1.
-    let end = i64::from_le_bytes(page.get(6..14)?.try_into().ok()?);
-    u64::try_from(end).ok().filter(|_| ends_early)
+    let end = i64::from_le_bytes(*page.get(6..)?.first_chunk()?);
+    let whole = page.get(26).and_then(|segments| {
+        let sizes = page.get(27..27 + usize::from(*segments))?;
+        let length = 27 + sizes.len() + sizes.iter().map(|size| usize::from(*size)).sum::<usize>();
+        page.get(..length)
+    });
+    u64::try_from(end).ok().filter(|_| whole.is_none())
 }
 
 #[cfg(test)]
@@ -95,9 +96,9 @@ mod tests {
     }
 
     fn refused(streams: &[&[u8]]) -> Option<&'static str> {
-        let pages = streams.iter().flat_map(|first| [&page(0)[..30], *first, &[0; 300][first.len()..]].concat());
+        let pages = streams.iter().flat_map(|first| [&page(0)[..29], *first, &[0; 300][first.len()..]].concat());
         let mut bytes: Vec<u8> = pages.collect();
-        bytes.chunks_mut(330).for_each(|page| (page[5], page[26]) = (2, 2));
+        bytes.chunks_mut(329).for_each(|page| (page[5], page[26]) = (2, 2));
         bytes.extend(page(960));
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
@@ -115,7 +116,7 @@ mod tests {
     fn a_page_that_breaks_off_says_where_the_sound_would_have_ended() {
         let whole = [page(960), page(1_920)].concat();
         assert_eq!(cut(&whole), None);
-        for missing in [1, 100, 300, 301, 302] {
+        for missing in [1, 100, 300, 302, 315] {
             assert_eq!(cut(&whole[..whole.len() - missing]), Some(1_920), "{missing} bytes are missing");
         }
         assert_eq!(cut(&[page(960), page(-1)[..200].to_vec()].concat()), None, "a page without a time");

@@ -129,9 +129,12 @@ fn check_alternatives(node: &Node, schema: &Value, alternatives: &[Value], name:
         return;
     }
     // `null` beside one other form is an optional value: its mistakes are those of the other form.
-    let mut forms = alternatives.iter().zip(attempts).filter(|(alternative, _)| alternative["type"] != "null");
-    if let (Some((_, attempt)), None) = (forms.next(), forms.next()) {
-        mistakes.extend(attempt);
+    let forms: Vec<_> = alternatives.iter().zip(attempts).filter(|(form, _)| form["type"] != "null").collect();
+    // So are those of a mapping, where a mapping is one of the forms.
+    let mapping = |form: &Value| matches!(node.kind, Kind::Map(_)) && form["type"] == "object";
+    let meant = if forms.len() == 1 { forms.first() } else { forms.iter().find(|(form, _)| mapping(form)) };
+    if let Some((_, attempt)) = meant {
+        mistakes.extend(attempt.iter().cloned());
     } else {
         let wanted = schema.get("title").and_then(Value::as_str).unwrap_or("another form");
         let message = format!("{name} takes {wanted}, found {}", describe(node));

@@ -14,7 +14,7 @@ use crate::load::{Channels, Cut, Decoder, Listener, LoadError, LoadWarning, Pick
 use crate::manifest::{Dtype, Moments, Reject, Warning};
 use crate::plan::{Entry, Plan};
 use crate::rejects::rejects;
-use crate::resample::{ResampleError, Resampler};
+use crate::resample::{Method, ResampleError, Resampler};
 use crate::seed::Draws;
 use crate::write::{Cell, FeatureColumn, encode};
 
@@ -239,7 +239,8 @@ impl<'p> Worker<'p> {
         let extractors = self.extractors.entry(rate).or_default();
         for channel in 0..channels {
             if channel >= resamplers.len() {
-                resamplers.push(Resampler::new(native, rate).map_err(Failure::Resample)?);
+                let method = pipeline.resample.as_ref().map_or_else(Method::default, |resample| resample.method);
+                resamplers.push(Resampler::new(native, rate, &method).map_err(Failure::Resample)?);
             }
             if channel >= extractors.len() {
                 extractors.push(prepare(self.plan, rate, channel)?);
