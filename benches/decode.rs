@@ -44,7 +44,7 @@ fn decode(path: &Path, block: &mut Vec<f32>) -> (u64, u32) {
 fn bench(criterion: &mut Criterion) {
     let folder = Path::new("fixtures/corpus");
     let mut found = BTreeMap::new();
-    files(&folder, &mut found);
+    files(folder, &mut found);
     assert!(!found.is_empty(), "no sound of any kind in {}", folder.display());
     let mut group = criterion.benchmark_group("decode");
     let mut block = Vec::new();

@@ -10,7 +10,7 @@ use crate::support::wavemill;
 fn every_broken_pipeline_is_explained() {
     let folder = Path::new("tests/broken_pipelines");
     let mut names: Vec<String> =
-        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert!(names.len() >= 20, "saw {} broken pipelines", names.len());
     for name in names {

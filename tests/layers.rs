@@ -28,12 +28,12 @@ fn imports_point_down() {
         .collect();
     let source = Path::new("src");
     let (mut files, mut imports) = (0, 0);
-    for entry in walkdir::WalkDir::new(&source).into_iter().map(Result::unwrap) {
+    for entry in walkdir::WalkDir::new(source).into_iter().map(Result::unwrap) {
         if entry.path().extension().is_none_or(|extension| extension != "rs") {
             continue;
         }
         files += 1;
-        let inside = entry.path().strip_prefix(&source).unwrap();
+        let inside = entry.path().strip_prefix(source).unwrap();
         let module =
             inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
         if ROOFS.contains(&module.as_str()) {

@@ -106,9 +106,9 @@ mod tests {
     use super::*;
 
     /// A file with 100 bytes of sound.
-    fn file(rate: f64, format: &[u8; 4], flags: u32, packet: u32, channels: u32, bits: u32, size: i64) -> Vec<u8> {
+    fn file(rate: f64, format: &[u8], flags: u32, packet: u32, channels: u32, bits: u32, size: i64) -> Vec<u8> {
         let numbers = [flags, packet, 1, channels, bits].map(u32::to_be_bytes).concat();
-        let description = [&rate.to_be_bytes(), format.as_slice(), &numbers].concat();
+        let description = [rate.to_be_bytes().as_slice(), format, &numbers].concat();
         let mut bytes = [b"caff\0\x01\0\0desc", 32_i64.to_be_bytes().as_slice(), &description].concat();
         bytes.extend([b"free", 3_i64.to_be_bytes().as_slice(), b"abc", b"data", &size.to_be_bytes(), &[0; 4]].concat());
         bytes.extend([1; 100]);
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn every_encoding_is_recognised() {
-        let cases = [
+        let cases: [(&[u8], _, _, _); 8] = [
             (b"lpcm", 0, 8, CODEC_ID_PCM_S8),
             (b"lpcm", 0, 16, CODEC_ID_PCM_S16BE),
             (b"lpcm", 2, 16, CODEC_ID_PCM_S16LE),

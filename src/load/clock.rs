@@ -131,6 +131,7 @@ impl Clock {
 /// For a rate that is not known.
 const ONE: Hertz = Hertz::new(1).unwrap();
 
+#[derive(Clone, Copy)]
 enum Rounding {
     Nearest,
     Up,

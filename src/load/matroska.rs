@@ -25,8 +25,8 @@ pub(super) fn discard_padding(source: &mut Source) -> io::Result<u64> {
     }
     // There is no way from the end of a file to its last block. But bytes that happen to be a group of elements which
     // fill it exactly, a block and a padding among them, do not come about by chance.
-    let groups = (0..tail.len()).rev().filter(|at| tail[*at] == BLOCK_GROUP);
-    Ok(groups.filter_map(|at| padding_of_group(&tail[at..])).next().unwrap_or(0))
+    let mut groups = (0..tail.len()).rev().filter(|at| tail[*at] == BLOCK_GROUP);
+    Ok(groups.find_map(|at| padding_of_group(&tail[at..])).unwrap_or(0))
 }
 
 /// The padding in the group that `bytes` begin with.

@@ -120,13 +120,13 @@ impl Reader<'_> {
         Ok(Some(u32_at(&bytes, if bytes[0] == 1 { 20 } else { 12 })))
     }
 
-    fn edit(&mut self, trak: Range<u64>, movie_scale: Option<u32>) -> io::Result<Option<Edit>> {
-        let Some(tkhd) = self.child(trak.clone(), *b"tkhd")? else { return Ok(None) };
+    fn edit(&mut self, whole: Range<u64>, movie_scale: Option<u32>) -> io::Result<Option<Edit>> {
+        let Some(tkhd) = self.child(whole.clone(), *b"tkhd")? else { return Ok(None) };
         let Some(header) = self.bytes::<24>(&tkhd)? else { return Ok(None) };
         let track = u32_at(&header, if header[0] == 1 { 20 } else { 12 });
-        let Some(mdia) = self.child(trak.clone(), *b"mdia")? else { return Ok(None) };
+        let Some(mdia) = self.child(whole.clone(), *b"mdia")? else { return Ok(None) };
         let scale = self.timescale(mdia, *b"mdhd")?;
-        let Some(edts) = self.child(trak, *b"edts")? else { return Ok(None) };
+        let Some(edts) = self.child(whole, *b"edts")? else { return Ok(None) };
         let Some(elst) = self.child(edts, *b"elst")? else { return Ok(None) };
         let Some(head) = self.bytes::<8>(&elst)? else { return Ok(None) };
         let long = head[0] == 1;
@@ -189,8 +189,8 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 mod tests {
     use super::*;
 
-    fn atom(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
-        [&(content.len() as u32 + 8).to_be_bytes(), kind.as_slice(), content].concat()
+    fn atom(kind: &[u8], content: &[u8]) -> Vec<u8> {
+        [(content.len() as u32 + 8).to_be_bytes().as_slice(), kind, content].concat()
     }
 
     fn header(at: usize, value: u32) -> Vec<u8> {

@@ -187,11 +187,10 @@ impl Stream {
     fn can_seek(&self) -> bool {
         self.clock.is_of_ticks()
             && match self.container {
-                pcm::FORMAT => true,
                 FORMAT_ID_AIFF => self.is_pcm(),
                 FORMAT_ID_CAF => self.is_pcm() || self.params.codec == CODEC_ID_ALAC,
                 FORMAT_ID_FLAC => self.params.codec == CODEC_ID_FLAC,
-                FORMAT_ID_ISOMP4 | FORMAT_ID_MP1 | FORMAT_ID_MP2 | FORMAT_ID_MP3 | FORMAT_ID_OGG => true,
+                pcm::FORMAT | FORMAT_ID_ISOMP4 | FORMAT_ID_MP1 | FORMAT_ID_MP2 | FORMAT_ID_MP3 | FORMAT_ID_OGG => true,
                 _ => false,
             }
     }
@@ -422,7 +421,7 @@ impl Stream {
                 Ok(Some(_)) => {}
                 Ok(None) => self.ended = true,
                 Err(SymphoniaError::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    self.ended = true
+                    self.ended = true;
                 }
                 // Ogg files may follow each other in one file; the next one has a track of its own.
                 Err(SymphoniaError::ResetRequired) => self.start_next_file()?,
