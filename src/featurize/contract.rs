@@ -40,13 +40,19 @@ pub trait Extractor {
 ///
 /// An utterance is one `begin`, any number of `push`es and one `finish`; how the sound is cut into blocks changes no bit.
 /// Frames are appended to `out`, row-major `[frames, bins]`. `out` is one vector from the first `push` to `finish`, and
-/// nothing else is appended meanwhile: an extractor that needs the whole utterance finds its frames at the end of it.
+/// nothing else is appended meanwhile: an extractor that [needs all frames](Self::needs_all) finds them at the end of it.
 pub trait Extract: Send {
     /// Starts an utterance and forgets the one before, finished or not.
     fn begin(&mut self, draws: Draws<'_>);
 
     /// Takes the next samples, mono, full scale at ±1, and appends the frames that they complete.
     fn push(&mut self, samples: &[f32], out: &mut Vec<f32>);
+
+    /// Whether `finish` changes or reads frames that were appended before. Otherwise frames may be taken from `out` between
+    /// pushes, and a long recording need not be in memory.
+    fn needs_all(&self) -> bool {
+        false
+    }
 
     /// Ends the utterance and appends its last frames.
     ///

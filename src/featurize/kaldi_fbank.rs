@@ -318,6 +318,10 @@ impl Extract for Fbank {
         self.rows.push(samples, out);
     }
 
+    fn needs_all(&self) -> bool {
+        !self.means.is_empty()
+    }
+
     fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError> {
         let rows = self.rows.finish(out)?;
         if !self.means.is_empty() {

@@ -304,6 +304,10 @@ impl Extract for Spectrogram {
         self.rows.push(samples, out);
     }
 
+    fn needs_all(&self) -> bool {
+        self.limit.is_some()
+    }
+
     fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError> {
         if self.num_samples > 0 {
             self.rows.push(&self.silence, out);

@@ -11,13 +11,14 @@ use crate::error::chain;
 use crate::featurize::{Extract, ExtractError, Features};
 use crate::isolation::isolated;
 use crate::load::{Channels, Cut, Decoder, Listener, LoadError, LoadWarning, Pick, Quality, QualityColumns, Take};
-use crate::manifest::{Dtype, Moments, Reject, Warning};
+use crate::manifest::{Moments, Reject, Warning};
 use crate::plan::{Entry, Plan};
 use crate::rejects::rejects;
 use crate::resample::{Method, ResampleError, Resampler};
 use crate::seed::Draws;
-use crate::write::{Cell, FeatureColumn, encode};
+use crate::write::{Cell, FeatureColumn};
 
+use super::cell::{CELL_BYTES, CellInWork};
 use super::keep_if::{KeepError, keep, measured};
 use super::order::Weigh;
 
@@ -64,12 +65,6 @@ impl Weigh for Result<MadeRow, Fault> {
 /// memory.
 const RATES: usize = 16;
 
-/// The most that a cell can hold, in bytes: well below what Parquet and its readers count in 32 bits.
-const CELL_BYTES: usize = 1 << 30;
-
-/// Feature values for which a thread keeps room between utterances.
-const KEPT_VALUES: usize = 16 << 20;
-
 /// What one thread keeps from utterance to utterance: decoders' blocks, filters and FFT plans.
 pub(super) struct Worker<'p> {
     plan: &'p Plan,
@@ -82,7 +77,7 @@ pub(super) struct Worker<'p> {
     /// One for each channel and feature column.
     extractors: HashMap<Hertz, Vec<Vec<Box<dyn Extract>>>>,
     /// One for each channel and feature column.
-    features: Vec<Vec<Vec<f32>>>,
+    cells: Vec<Vec<CellInWork>>,
     /// What the thread is at, should it panic.
     stage: &'static str,
 }
@@ -96,7 +91,7 @@ impl<'p> Worker<'p> {
             resampled: Vec::new(),
             resamplers: HashMap::new(),
             extractors: HashMap::new(),
-            features: Vec::new(),
+            cells: Vec::new(),
             stage: "load",
         }
     }
@@ -147,7 +142,7 @@ impl<'p> Worker<'p> {
 
         let blocks = &mut self.blocks[..channels];
         let listeners = &mut self.listeners[..channels];
-        let features = &mut self.features[..channels];
+        let cells = &mut self.cells[..channels];
         let (Some(resamplers), Some(extractors)) = (self.resamplers.get_mut(&native), self.extractors.get_mut(&rate))
         else {
             unreachable!("they were made ready")
@@ -157,10 +152,8 @@ impl<'p> Worker<'p> {
             resampler.reset();
         }
         let draws = Draws { seed: pipeline.seed, id: table.id(row), copy: entry.copy };
-        for (extractor, features) in
-            extractors.iter_mut().zip(features.iter_mut()).flat_map(|(e, f)| e.iter_mut().zip(f))
-        {
-            features.clear();
+        for (extractor, cell) in extractors.iter_mut().zip(cells.iter_mut()).flat_map(|(e, c)| e.iter_mut().zip(c)) {
+            cell.begin(CELL_BYTES / channels);
             extractor.begin(draws);
         }
 
@@ -180,18 +173,9 @@ impl<'p> Worker<'p> {
                     resamplers[channel].finish(&mut self.resampled);
                 }
                 num_samples += if channel == 0 { self.resampled.len() as u64 } else { 0 };
-                for (extractor, features) in extractors[channel].iter_mut().zip(&mut features[channel]) {
-                    extractor.push(&self.resampled, features);
-                }
-            }
-            for (index, column) in schema.features.iter().enumerate() {
-                let values: usize = features.iter().map(|columns| columns[index].len()).sum();
-                if values * column.dtype.bytes() > CELL_BYTES {
-                    for columns in features.iter_mut() {
-                        columns[index] = Vec::new();
-                    }
-                    let error = ExtractError::TooLong { most: CELL_BYTES };
-                    return Err(Failure::Extract { column: column.name.clone(), error });
+                let columns = extractors[channel].iter_mut().zip(&mut cells[channel]).zip(&schema.features);
+                for ((extractor, cell), column) in columns {
+                    cell.push(extractor.as_mut(), &self.resampled).map_err(in_column(column))?;
                 }
             }
             if !more {
@@ -204,16 +188,19 @@ impl<'p> Worker<'p> {
         self.stage = "keep_if";
         keep(self.plan, row, quality.as_ref())?;
         self.stage = "featurize";
-        let mut cells = Vec::with_capacity(schema.features.len());
+        let mut made = Vec::with_capacity(schema.features.len());
         let mut moments = Vec::with_capacity(schema.features.len());
         for (index, column) in schema.features.iter().enumerate() {
-            let mut cell = Cell::default();
-            let mut sum = Moments::empty(column.bins.unwrap_or(1));
-            for (extractors, features) in extractors.iter_mut().zip(features.iter_mut()) {
-                finish(column, extractors[index].as_mut(), &mut features[index], &mut cell, &mut sum)
-                    .map_err(|error| Failure::Extract { column: column.name.clone(), error })?;
+            let channels = extractors.iter_mut().zip(cells.iter_mut());
+            let mut channels = channels.map(|(extractors, cells)| cells[index].finish(extractors[index].as_mut()));
+            let first = channels.next().unwrap_or_else(|| unreachable!("a sound has a channel"));
+            let (frames, mut bytes, mut sum) = first.map_err(in_column(column))?;
+            for channel in channels {
+                let (_, more, part) = channel.map_err(in_column(column))?;
+                bytes.extend_from_slice(&more);
+                sum.merge(&part);
             }
-            cells.push(cell);
+            made.push(Cell { frames, bytes });
             moments.push(sum);
         }
         let mut sound = Vec::with_capacity(schema.sound.len());
@@ -224,7 +211,7 @@ impl<'p> Worker<'p> {
             sound.extend(quality.iter().flat_map(Quality::values));
         }
         let warning = decoder.warning().map(|warning| self.warning(entry, warning));
-        Ok(MadeRow { num_samples, sample_rate: rate, sound, cells, moments, warning })
+        Ok(MadeRow { num_samples, sample_rate: rate, sound, cells: made, moments, warning })
     }
 
     /// Sees to it that there are filters and extractors for so many channels.
@@ -248,7 +235,7 @@ impl<'p> Worker<'p> {
             if channel >= self.blocks.len() {
                 self.blocks.push(Vec::new());
                 self.listeners.push(Listener::new(pipeline.load.nan, quality));
-                self.features.push(vec![Vec::new(); schema.features.len()]);
+                self.cells.push(schema.features.iter().map(CellInWork::new).collect());
             }
         }
         Ok(())
@@ -280,39 +267,9 @@ impl<'p> Worker<'p> {
     }
 }
 
-/// Ends one channel of a cell: its frames become bytes behind those of the channels before.
-fn finish(
-    column: &FeatureColumn,
-    extractor: &mut dyn Extract,
-    features: &mut Vec<f32>,
-    cell: &mut Cell,
-    moments: &mut Moments,
-) -> Result<(), ExtractError> {
-    let bins = column.bins.unwrap_or(1);
-    extractor.finish(features)?;
-    if let Some(index) = too_large(features, column.dtype) {
-        let (frame, value) = ((index / bins) as u64, features[index]);
-        return Err(ExtractError::OutOfRange { frame, value, dtype: column.dtype });
-    }
-    cell.frames = (features.len() / bins) as u32;
-    encode(features, column.dtype, &mut cell.bytes);
-    let part = Moments::of(features, bins);
-    if moments.count == 0 {
-        *moments = part;
-    } else {
-        moments.merge(&part);
-    }
-    // One endless recording must not hold its memory for the rest of the run.
-    features.clear();
-    features.shrink_to(KEPT_VALUES);
-    Ok(())
-}
-
-/// Where the first value stands that half precision would make infinite.
-fn too_large(values: &[f32], dtype: Dtype) -> Option<usize> {
-    /// From here on, rounding to nearest gives infinity.
-    const HALF: f32 = 65_520.0;
-    if dtype == Dtype::F16 { values.iter().position(|value| value.abs() >= HALF) } else { None }
+/// The failure of a column's extractor.
+fn in_column(column: &FeatureColumn) -> impl Fn(ExtractError) -> Failure {
+    |error| Failure::Extract { column: column.name.clone(), error }
 }
 
 /// The pipeline's extractors for one channel of sound at `rate`; each channel has draws of its own. Without `resample`, a

@@ -5,6 +5,7 @@
 //! larger and serve nobody. Column types and metadata are those of the Arrow schema that the file embeds.
 
 mod columns;
+mod large_cell;
 mod schema;
 mod shard;
 

@@ -154,6 +154,12 @@ impl Cells {
         self.frames.append_value(cell.frames as i32);
     }
 
+    /// Counts the frames of a cell that is written by other means.
+    pub(super) fn push_frames(&mut self, cell: &Cell) {
+        self.bytes.append_value([]);
+        self.frames.append_value(cell.frames as i32);
+    }
+
     /// The cells and their frame counts.
     pub(super) fn finish(&mut self) -> Result<[ArrayRef; 2], WriteError> {
         let cells = self.bytes.finish();
