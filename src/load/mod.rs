@@ -6,21 +6,23 @@
 //! | container | codecs |
 //! |---|---|
 //! | WAV (also RF64, BW64), Wave64 | PCM of 8 to 32 bits, floats of 32 and 64, A-law, µ-law, MS and IMA ADPCM |
-//! | Sun AU, NIST SPHERE, AIFF | PCM of 8 to 32 bits, A-law, µ-law; AU and AIFF also floats |
+//! | Sun AU, NIST SPHERE, AIFF, CAF | PCM of 8 to 32 bits, A-law, µ-law; all but SPHERE also floats |
 //! | FLAC, MP1, MP2, MP3, ADTS | their own |
-//! | Ogg, Matroska (`.webm`) | Vorbis, Opus (mono and stereo), FLAC |
-//! | MP4, CAF | AAC-LC, ALAC, PCM |
+//! | Ogg, Matroska (`.webm`) | Vorbis (mono and stereo), Opus of up to eight channels, FLAC |
+//! | MP4, CAF | AAC-LC (mono and stereo), ALAC, Opus, FLAC |
+//!
+//! What encoders put in front of the sound is dropped, and what they put behind it where the file says how much; sample 0 is
+//! the first of the recording. Lengths and samples are ffmpeg's (`docs/codecs.md` has every case), and a cut is exactly
+//! what the whole file has there, bit by bit: [`history`] says how.
 //!
 //! A packet that cannot be decoded or is missing, a file that ends before its header says and a cut that is not in it are
 //! errors with a code, never silence. Three losses leave no trace that is looked for: frames of an MP3 within the length
 //! tolerance, the end of an Ogg file between two pages, and bits within a packet without a checksum.
 //!
-//! Not exact yet: AAC in MP4 starts with the 1,024 samples of the encoder's delay and ends with its padding; Matroska ends
-//! are not trimmed, and its Opus comes at the rate that the container states.
-//!
 //! ```text
 //! Source   bytes in large pieces
-//! Stream   packets of all channels: demuxer and decoder
+//! demux    which demuxer and which decoder: symphonia's, or ours where it has none or a wrong one
+//! Stream   packets of all channels: where each stands (Clock), what it needs of those before (History)
 //! Decoder  one cut, one channel, in blocks
 //! ```
 
