@@ -370,3 +370,49 @@ fn opus_decoded_straight_to_another_rate_is_as_long_and_in_place() {
     assert!(checked > 20, "{checked} files");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
+
+/// An Ogg file whose pages bear another serial number, as those of a file that follows must (RFC 3533, 4).
+fn with_serial(ogg: &[u8], serial: u32) -> Vec<u8> {
+    let (mut bytes, mut at) = (ogg.to_vec(), 0);
+    while at < bytes.len() {
+        let segments = usize::from(bytes[at + 26]);
+        let sizes = bytes[at + 27..at + 27 + segments].iter().map(|size| usize::from(*size)).sum::<usize>();
+        let page = &mut bytes[at..at + 27 + segments + sizes];
+        page[14..18].copy_from_slice(&serial.to_le_bytes());
+        page[22..26].fill(0);
+        let crc = page.iter().fold(0_u32, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| crc << 1 ^ if crc >> 31 == 0 { 0 } else { 0x04C1_1DB7 })
+        });
+        page[22..26].copy_from_slice(&crc.to_le_bytes());
+        at += page.len();
+    }
+    bytes
+}
+
+#[test]
+fn files_that_follow_each_other_in_one_are_heard_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["ogg-opus-long.opus", "ogg-vorbis-long.ogg", "ogg-flac-long.ogg"] {
+        let one = fixture("codecs").join(name);
+        let bytes = fs::read(&one).unwrap();
+        let path = folder.path().join(name);
+        fs::write(&path, [bytes.as_slice(), &with_serial(&bytes, 77)].concat()).unwrap();
+        let rate = Decoder::open(&path, Take::whole(), &Load::default()).unwrap().sample_rate();
+        let half = decode(&one, Take::whole()).unwrap();
+        let whole = decode(&path, Take::whole()).unwrap();
+        assert!(whole == [half.as_slice(), &half].concat(), "{name}: {} samples of {}", whole.len(), 2 * half.len());
+        // Before, over and behind the join.
+        for start in [1_000, half.len() - 3_000, half.len() + 3_000, whole.len() - 6_000] {
+            let seconds = |samples: usize| Seconds::of_samples(samples as u64, rate);
+            let cut = Cut { start: seconds(start), duration: Some(seconds(5_000)) };
+            let part = decode(&path, Take { cut, ..Take::whole() }).unwrap();
+            assert!(part == whole[start..start + 5_000], "{name} from {start}");
+        }
+    }
+    // Of MP3 the tag of the first counts the first.
+    let bytes = fs::read(fixture("codecs").join("mp3-long.mp3")).unwrap();
+    let path = folder.path().join("twice.mp3");
+    fs::write(&path, [bytes.as_slice(), &bytes].concat()).unwrap();
+    let error = decode(&path, Take::whole()).unwrap_err();
+    assert!(error.starts_with("longer_than_claimed"), "{error}");
+}

@@ -13,7 +13,9 @@ pub(super) struct Clock {
     /// Ticks a second, where each sample falls on a tick; none where they are too coarse (milliseconds), so that samples must
     /// be counted.
     ticks: Option<u32>,
-    /// Ticks of the track in front of the sound.
+    /// Ticks a second as the container has them.
+    base_ticks: u32,
+    /// Ticks of the track in front of the sound, or samples where they are counted.
     skip: i64,
     /// The tick that the track starts with: not 0 in what was cut from a longer recording. None before its first packet.
     first: Option<i64>,
@@ -29,14 +31,21 @@ impl Clock {
     pub(super) fn new(rate: Option<u32>, base: Option<TimeBase>) -> Self {
         let ticks = base.filter(|base| base.numer.get() == 1).map(|base| base.denom.get());
         let ticks = ticks.filter(|ticks| rate.is_some_and(|rate| rate > 0 && ticks.is_multiple_of(rate)));
-        Self { rate: rate.unwrap_or(1).max(1), ticks, skip: 0, first: None, end: None, base: 0, counted: 0 }
+        let rate = rate.unwrap_or(1).max(1);
+        let base_ticks = base.map_or(rate, |base| base.denom.get());
+        Self { rate, ticks, base_ticks, skip: 0, first: None, end: None, base: 0, counted: 0 }
     }
 
-    /// The clock of a track whose sound starts `skip` ticks, or samples where they are counted, behind its first packet.
-    pub(super) const fn skipping(mut self, skip: i64) -> Self {
-        self.skip = skip;
-        self.counted = if self.ticks.is_some() { 0 } else { -skip };
-        self
+    /// The clock of a track whose sound starts `ticks` ticks behind its first packet.
+    pub(super) fn skipping_ticks(self, ticks: i64) -> Self {
+        let samples = rescale(ticks, self.base_ticks, self.rate, Rounding::Nearest);
+        let skip = if self.ticks.is_some() { ticks } else { samples };
+        Self { skip, counted: -samples, ..self }
+    }
+
+    /// The clock of a track whose samples are counted, and whose sound starts with sample `skip` of it.
+    pub(super) fn skipping(self, skip: i64) -> Self {
+        Self { skip, counted: -skip, ..self }
     }
 
     /// The clock of a track whose sound ends at tick `end`.
@@ -50,6 +59,11 @@ impl Clock {
         self.base = base;
         self.counted += base;
         self
+    }
+
+    /// The tick at which a track of `ticks` ticks ends, or the sound in it if that ends earlier.
+    pub(super) fn until_end(&self, ticks: u64) -> u64 {
+        self.end.map_or(ticks, |end| end.min(ticks))
     }
 
     /// The rate of the samples.
@@ -80,8 +94,11 @@ impl Clock {
     }
 
     /// The first sample of a packet at `tick`; the first packet asked about is taken for the first of the track.
-    pub(super) fn start_of(&mut self, tick: i64) -> i64 {
-        let first = *self.first.get_or_insert(tick);
+    pub(super) fn start_of(&mut self, packet: &Packet) -> i64 {
+        let tick = packet.pts.get();
+        // Vorbis begins with a packet that only prepares for the next one.
+        let primed = tick.saturating_add_unsigned(packet.trim_start.get());
+        let first = *self.first.get_or_insert(if tick > 0 { primed } else { tick });
         match self.ticks {
             // The track may begin before zero, where the samples are to be dropped, but not behind it.
             Some(ticks) => self.base + rescale(tick - first.max(0) - self.skip, ticks, self.rate, Rounding::Nearest),
@@ -110,6 +127,16 @@ impl Clock {
         self.end.is_some_and(|end| u64::try_from(tick).is_ok_and(|tick| tick >= end))
     }
 
+    /// The time of `samples` samples, in ticks however coarse.
+    pub(super) fn ticks(&self, samples: i64) -> i64 {
+        rescale(samples, self.rate, self.base_ticks, Rounding::Nearest)
+    }
+
+    /// Ticks a second as the container has them.
+    pub(super) const fn ticks_per_second(&self) -> u32 {
+        self.base_ticks
+    }
+
     /// Adds a packet of `samples` samples to the count.
     pub(super) const fn count(&mut self, samples: i64) {
         self.counted = self.counted.saturating_add(samples);
@@ -123,8 +150,11 @@ impl Clock {
 
     /// Samples, as the decoder makes them, of a length in ticks that counts what is in front.
     pub(super) fn length(&self, ticks: u64) -> u64 {
-        let ticks = i64::try_from(ticks).unwrap_or(i64::MAX).saturating_sub(self.skip).max(0);
-        rescale(ticks, self.ticks.unwrap_or(self.rate), self.rate, Rounding::Up).max(0) as u64
+        let ticks = i64::try_from(ticks).unwrap_or(i64::MAX);
+        match self.ticks {
+            Some(a_second) => rescale((ticks - self.skip).max(0), a_second, self.rate, Rounding::Up).max(0) as u64,
+            None => (rescale(ticks, self.base_ticks, self.rate, Rounding::Up) - self.skip).max(0) as u64,
+        }
     }
 }
 
@@ -159,39 +189,55 @@ mod tests {
 
     use super::*;
 
+    /// A packet at a tick.
+    fn at(tick: i64) -> Packet {
+        Packet::new(0, Timestamp::new(tick), Duration::new(960), Vec::new())
+    }
+
     fn clock(rate: u32, ticks: u32) -> Clock {
         Clock::new(Some(rate), Some(TimeBase::from_recip(NonZero::new(ticks).unwrap())))
     }
 
     #[test]
     fn what_an_encoder_put_in_front_comes_before_sample_zero() {
-        let mut opus = clock(16_000, 48_000).skipping(312);
-        assert_eq!([0, 960, 1_920].map(|tick| opus.start_of(tick)), [-104, 216, 536]);
+        let mut opus = clock(16_000, 48_000).skipping_ticks(312);
+        assert_eq!([0, 960, 1_920].map(|tick| opus.start_of(&at(tick))), [-104, 216, 536]);
         assert_eq!(opus.tick_of(216), 960);
         let mut mp3 = clock(44_100, 44_100);
-        assert_eq!([-1_105, 47].map(|tick| mp3.start_of(tick)), [-1_105, 47]);
+        assert_eq!([-1_105, 47].map(|tick| mp3.start_of(&at(tick))), [-1_105, 47]);
     }
 
     #[test]
     fn a_file_cut_from_a_longer_one_starts_at_zero_all_the_same() {
         let mut clock = clock(8_000, 8_000);
-        assert_eq!([4_000, 4_192].map(|tick| clock.start_of(tick)), [0, 192]);
+        assert_eq!([4_000, 4_192].map(|tick| clock.start_of(&at(tick))), [0, 192]);
         assert!(!clock.starts_at_zero());
+        let mut vorbis = self::clock(8_000, 8_000);
+        let primer = PacketBuilder::new().track_id(0).pts(Timestamp::new(4_000)).dur(Duration::new(0));
+        vorbis.start_of(&primer.trim_start(Duration::new(512)).data(Vec::new()).build());
+        assert_eq!(vorbis.start_of(&at(4_512)), 0);
+    }
+
+    #[test]
+    fn a_clock_too_coarse_for_samples_still_tells_where_the_sound_starts() {
+        let mut clock = clock(16_000, 1_000).skipping_ticks(64);
+        assert_eq!(clock.start_of(&at(0)), -1_024);
+        assert_eq!(clock.length(1_064), 16_000);
     }
 
     #[test]
     fn ticks_too_coarse_for_samples_are_not_asked() {
         let mut clock = clock(48_000, 1_000).skipping(312);
         assert!(!clock.is_of_ticks());
-        assert_eq!(clock.start_of(-7), -312);
+        assert_eq!(clock.start_of(&at(-7)), -312);
         clock.count(960);
-        assert_eq!(clock.start_of(13), 648);
+        assert_eq!(clock.start_of(&at(13)), 648);
     }
 
     #[test]
     fn a_partly_valid_last_packet_ends_with_the_last_sample_that_has_begun() {
-        let mut clock = clock(16_000, 48_000).skipping(312);
-        clock.start_of(0);
+        let mut clock = clock(16_000, 48_000).skipping_ticks(312);
+        clock.start_of(&at(0));
         let packet = |trim_end: u64| {
             let packet = PacketBuilder::new().track_id(0).pts(Timestamp::new(960)).dur(Duration::new(960 - trim_end));
             packet.trim_end(Duration::new(trim_end)).data(Vec::new()).build()
@@ -204,8 +250,8 @@ mod tests {
 
     #[test]
     fn lengths_do_not_count_what_is_in_front() {
-        assert_eq!(clock(16_000, 48_000).skipping(312).length(48_312), 16_000);
-        assert_eq!(clock(16_000, 48_000).skipping(312).length(48_313), 16_001);
+        assert_eq!(clock(16_000, 48_000).skipping_ticks(312).length(48_312), 16_000);
+        assert_eq!(clock(16_000, 48_000).skipping_ticks(312).length(48_313), 16_001);
         assert_eq!(clock(44_100, 44_100).length(u64::MAX), i64::MAX as u64);
     }
 }

@@ -214,13 +214,14 @@ impl Decoder {
         {
             return Err(LoadError::Truncated { claimed: time(claimed), decoded: time(position) });
         }
+        // What lies behind the length that was claimed may have been taken for an encoder's padding.
         if let Some(claimed) = self.stream.promised_samples()
-            && self.position > claimed.saturating_add(self.tolerance)
+            && position > claimed.saturating_add(self.tolerance)
         {
-            return Err(LoadError::LongerThanClaimed { claimed: time(claimed), decoded: time(self.position) });
+            return Err(LoadError::LongerThanClaimed { claimed: time(claimed), decoded: time(position) });
         }
         let end = (self.cut.end != u64::MAX).then_some(self.cut.end);
-        if self.cut.start >= position || end.is_some_and(|end| end > enough) {
+        if self.cut.start >= self.position || end.is_some_and(|end| end > enough) {
             let (start, length) = (time(self.cut.start), time(position));
             return Err(LoadError::CutOutOfRange { start, end: end.map(time), length });
         }

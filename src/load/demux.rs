@@ -18,7 +18,7 @@ use super::adpcm::AdpcmDecoder;
 use super::error::LoadError;
 use super::mp4::Edits;
 use super::opus::OpusDecoder;
-use super::pcm::{self, PcmReader};
+use super::pcm::{self, PcmReader, unreadable};
 use super::source::Source;
 use super::{matroska, ogg};
 use crate::audio::Seconds;
@@ -66,7 +66,6 @@ pub(super) struct Demuxed {
 pub(super) fn open(path: &Path, bytes: u64) -> Result<Demuxed, LoadError> {
     let mut source = Source::open(path)?;
     source.allow(bytes);
-    let unreadable = |error| LoadError::demuxing(SymphoniaError::IoError(error), Seconds::ZERO);
     if let Some(feature) = unread_format(&mut source).map_err(unreadable)? {
         return Err(LoadError::UnsupportedFormat { feature });
     }

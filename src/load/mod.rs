@@ -16,8 +16,9 @@
 //! what the whole file has there, bit by bit: [`history`] says how.
 //!
 //! A packet that cannot be decoded or is missing, a file that ends before its header says and a cut that is not in it are
-//! errors with a code, never silence. Three losses leave no trace that is looked for: frames of an MP3 within the length
-//! tolerance, the end of an Ogg file between two pages, and bits within a packet without a checksum.
+//! errors with a code, never silence. Four losses leave no trace that is looked for: frames of an MP3 within the length
+//! tolerance, the end of an Ogg file between two pages, that of MP4 in fragments or of Matroska of unknown size, and bits within
+//! a packet without a checksum.
 //!
 //! ```text
 //! Source   bytes in large pieces

@@ -16,12 +16,16 @@ pub(super) struct Edit {
     pub(super) start: u64,
     /// Where it ends; none where the file does not say.
     pub(super) end: Option<u64>,
+    /// How many pieces of the track the list joins; only the first is told of here.
+    pub(super) pieces: usize,
 }
 
 /// What the edit lists of a file leave of its tracks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Edits {
     edits: Vec<Edit>,
+    /// Whether the sound comes in fragments, whose number the header does not know.
+    pub(super) is_fragmented: bool,
     /// Samples in front of the sound, of all tracks that have no edit list.
     priming: u64,
 }
@@ -48,6 +52,7 @@ impl Edits {
         while let Some((kind, content)) = reader.next(&mut at, moov.end)? {
             match &kind {
                 b"trak" => edits.edits.extend(reader.edit(content, movie_scale)?),
+                b"mvex" => edits.is_fragmented = true,
                 b"udta" => edits.priming = reader.itunes_priming(content)?,
                 _ => {}
             }
@@ -55,10 +60,10 @@ impl Edits {
         Ok(edits)
     }
 
-    /// What is to be heard of a track.
-    pub(super) fn of(&self, track: u32) -> Edit {
+    /// What is to be heard of a track; none where the file leaves it to the codec.
+    pub(super) fn of(&self, track: u32) -> Option<Edit> {
         let edit = self.edits.iter().find(|edit| edit.track == track).copied();
-        edit.unwrap_or(Edit { track, start: self.priming, end: None })
+        edit.or_else(|| (self.priming > 0).then_some(Edit { track, start: self.priming, end: None, pieces: 1 }))
     }
 }
 
@@ -131,6 +136,7 @@ impl Reader<'_> {
         let Some(head) = self.bytes::<8>(&elst)? else { return Ok(None) };
         let long = head[0] == 1;
         let size = if long { 20 } else { 12 };
+        let mut edit: Option<Edit> = None;
         // An entry with a start of −1 is a pause before the sound, which says nothing of the track.
         for entry in 0..u64::from(u32_at(&head, 4)).min(MOST_BOXES as u64) {
             let at = elst.start + 8 + entry * size;
@@ -145,15 +151,19 @@ impl Reader<'_> {
                 (u64::from(u32_at(&bytes, 0)), i64::from(u32_at(&bytes, 4).cast_signed()))
             };
             let Ok(start) = u64::try_from(start) else { continue };
+            if let Some(edit) = &mut edit {
+                edit.pieces += 1;
+                continue;
+            }
             // The length is in ticks of the film, not of the track.
             let length = scale.zip(movie_scale.filter(|scale| *scale > 0)).map(|(scale, movie)| {
                 let ticks = (u128::from(duration) * u128::from(scale)).div_ceil(u128::from(movie));
                 u64::try_from(ticks).unwrap_or(u64::MAX)
             });
             let end = length.filter(|_| duration > 0).map(|length| start.saturating_add(length));
-            return Ok(Some(Edit { track, start, end }));
+            edit = Some(Edit { track, start, end, pieces: 1 });
         }
-        Ok(None)
+        Ok(edit)
     }
 
     /// Samples in front of the sound, as Apple's tag has them: the second of its hexadecimal numbers.
@@ -228,15 +238,17 @@ mod tests {
     #[test]
     fn an_edit_starts_where_the_list_says_and_its_length_is_in_ticks_of_the_film() {
         let edits = read(&file(&elst(&[(500, -1), (3_300, 1_024)]), &[]));
-        assert_eq!(edits.of(7), Edit { track: 7, start: 1_024, end: Some(1_024 + 145_530) });
-        assert_eq!(edits.of(8), Edit { track: 8, start: 0, end: None }, "another track");
-        assert_eq!(read(&file(&elst(&[(0, 2_112)]), &[])).of(7).end, None, "a film that is still being made");
+        assert_eq!(edits.of(7), Some(Edit { track: 7, start: 1_024, end: Some(1_024 + 145_530), pieces: 1 }));
+        assert_eq!(edits.of(8), None, "another track");
+        let open = read(&file(&elst(&[(0, 2_112)]), &[])).of(7).unwrap();
+        assert_eq!((open.start, open.end), (2_112, None), "a film that is still being made");
+        assert_eq!(read(&file(&elst(&[(10, 0), (10, 99)]), &[])).of(7).unwrap().pieces, 2);
     }
 
     #[test]
     fn the_tag_of_apples_encoders_stands_in_for_a_missing_list() {
         let tag = b"....iTunSMPB....data\0\0\0\x01\0\0\0\0 00000000 00000840 000001C0 0000000000000000";
-        assert_eq!(read(&file(&[], tag)).of(7).start, 0x840);
+        assert_eq!(read(&file(&[], tag)).of(7).unwrap().start, 0x840);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) struct OpusHead {
     pub(super) channels: u8,
     /// Samples at 48 kHz to drop at the start.
     pub(super) pre_skip: u16,
+    /// By how much to change the level of what is decoded, in 1/256 dB.
+    gain: i16,
     streams: u8,
     coupled: u8,
     /// For each channel the place in the streams that it is found at, in the order of a WAV.
@@ -55,7 +57,7 @@ impl OpusHead {
     fn of_channels(channels: usize) -> Option<Self> {
         let channels = u8::try_from(channels).ok().filter(|channels| (1..=2).contains(channels))?;
         let mapping = [0, 1, 0, 0, 0, 0, 0, 0];
-        Some(Self { channels, pre_skip: 0, streams: 1, coupled: channels - 1, mapping })
+        Some(Self { channels, pre_skip: 0, gain: 0, streams: 1, coupled: channels - 1, mapping })
     }
 
     /// Reads the header as Ogg and Matroska keep it.
@@ -63,8 +65,9 @@ impl OpusHead {
         let fixed = bytes.strip_prefix(b"OpusHead")?;
         let channels = *fixed.get(1)?;
         let pre_skip = u16::from_le_bytes([*fixed.get(2)?, *fixed.get(3)?]);
+        let gain = i16::from_le_bytes([*fixed.get(8)?, *fixed.get(9)?]);
         if *fixed.get(10)? == 0 {
-            return Self::of_channels(channels.into()).map(|head| Self { pre_skip, ..head });
+            return Self::of_channels(channels.into()).map(|head| Self { pre_skip, gain, ..head });
         }
         let mut mapping = [0; MOST_CHANNELS];
         let table = fixed.get(13..13 + usize::from(channels))?;
@@ -72,7 +75,7 @@ impl OpusHead {
         for (channel, at) in mapping.iter_mut().zip(0..table.len()) {
             *channel = table[if *fixed.get(10)? == 1 { order[at] } else { at }];
         }
-        Some(Self { channels, pre_skip, streams: *fixed.get(11)?, coupled: *fixed.get(12)?, mapping })
+        Some(Self { channels, pre_skip, gain, streams: *fixed.get(11)?, coupled: *fixed.get(12)?, mapping })
     }
 }
 
@@ -118,7 +121,8 @@ impl OpusDecoder {
         let longest = (f64::from(rate) * LONGEST_PACKET) as usize;
         let stream = |stream| {
             let (layout, channels) = if stream < head.coupled { (Channels::Stereo, 2) } else { (Channels::Mono, 1) };
-            let decoder = Decoder::new(layout, known).ok()?;
+            let mut decoder = Decoder::new(layout, known).ok()?;
+            decoder.set_gain(head.gain.into()).ok()?;
             Some(Mutex::new(Stream { decoder, channels, interleaved: vec![0.0; longest * channels] }))
         };
         let Some(streams) = (0..head.streams).map(stream).collect() else {
@@ -212,6 +216,17 @@ fn undelimited<'a>(rest: &mut &[u8], own: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     Some(own)
 }
 
+/// The identification header as Ogg has it, of one whose numbers are big-endian (`dOps` of MP4).
+pub(super) fn little_endian(mut header: Box<[u8]>) -> Box<[u8]> {
+    // Behind the magic, the version and the number of channels: pre-skip, rate, gain.
+    for number in [10..12, 12..16, 16..18] {
+        if let Some(number) = header.get_mut(number) {
+            number.reverse();
+        }
+    }
+    header
+}
+
 /// Samples at 48 kHz that a packet stands for (RFC 6716, 3.1 and 3.2); 0 where it is damaged.
 pub(super) fn duration(packet: &[u8]) -> u64 {
     let Some(first) = packet.first() else { return 0 };
@@ -289,5 +304,59 @@ impl RegisterableAudioDecoder for OpusDecoder {
 
     fn supported_codecs() -> &'static [SupportedAudioCodec] {
         &[support_audio_codec!(CODEC_ID_OPUS, "opus", "Opus")]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_of_mp4_says_the_same_with_its_bytes_reversed() {
+        let head = |pre_skip: [u8; 2], gain: [u8; 2]| {
+            [b"OpusHead\x01\x02".as_slice(), &pre_skip, &[0; 4], &gain, &[0]].concat().into_boxed_slice()
+        };
+        let read = OpusHead::read(&head([0x38, 0x01], [0x00, 0xEC])).unwrap();
+        assert_eq!((read.channels, read.pre_skip, read.gain, read.coupled), (2, 312, -5_120, 1));
+        assert_eq!(OpusHead::read(&little_endian(head([0x01, 0x38], [0xEC, 0x00]))), Some(read));
+        assert_eq!(OpusHead::read(&little_endian(b"OpusHead".as_slice().into())), None);
+    }
+
+    #[test]
+    fn channels_of_several_streams_come_in_the_order_of_a_wav() {
+        let mut head = b"OpusHead\x01\x06".to_vec();
+        head.extend([0; 8]);
+        head.extend([1, 4, 2, 0, 4, 1, 2, 3, 5]);
+        let read = OpusHead::read(&head).unwrap();
+        assert_eq!((read.streams, read.coupled, &read.mapping[..6]), (4, 2, [0, 1, 4, 5, 2, 3].as_slice()));
+        assert!((0..head.len()).all(|len| OpusHead::read(&head[..len]).is_none()));
+    }
+
+    #[test]
+    fn a_self_delimited_packet_gives_back_the_usual_one_and_what_follows_it() {
+        let cases: [(&[u8], &[u8]); 5] = [
+            (&[0x08, 2, 7, 8, 99], &[0x08, 7, 8]),
+            (&[0x09, 2, 1, 2, 3, 4, 99], &[0x09, 1, 2, 3, 4]),
+            (&[0x0A, 1, 2, 5, 6, 7, 99], &[0x0A, 1, 5, 6, 7]),
+            (&[0x0B, 0x03, 1, 5, 6, 7, 99], &[0x0B, 0x03, 5, 6, 7]),
+            (&[0x0B, 0xC2, 2, 1, 1, 5, 6, 0, 0, 99], &[0x0B, 0xC2, 2, 1, 5, 6, 0, 0]),
+        ];
+        let mut own = Vec::new();
+        for (delimited, usual) in cases {
+            let mut rest = delimited;
+            assert_eq!(undelimited(&mut rest, &mut own).unwrap(), usual);
+            assert_eq!(rest, [99]);
+            for len in 0..delimited.len() - 1 {
+                assert_eq!(undelimited(&mut &delimited[..len], &mut own), None, "{len} bytes of {delimited:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn packets_say_how_long_they_are() {
+        assert_eq!(duration(&[0x08]), 960, "SILK, 20 ms");
+        assert_eq!(duration(&[0x1B, 2]), 2 * 2_880, "SILK, twice 60 ms");
+        assert_eq!(duration(&[0x80]), 120, "CELT, 2.5 ms");
+        assert_eq!((duration(&[]), duration(&[0x03])), (0, 0));
     }
 }

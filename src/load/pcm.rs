@@ -183,8 +183,9 @@ pub(super) fn corrupt(what: &'static str) -> LoadError {
     LoadError::Corrupt { at: Seconds::ZERO, source: SymphoniaError::DecodeError(what) }
 }
 
+/// The error of reading a header: the operating system's, or that too much was read.
 pub(super) fn unreadable(source: io::Error) -> LoadError {
-    LoadError::Unreadable { source }
+    LoadError::demuxing(SymphoniaError::IoError(source), Seconds::ZERO)
 }
 
 /// There is one track, and it has this number.

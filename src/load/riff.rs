@@ -108,6 +108,10 @@ fn is_unknown(outer: u64, size: u64, start: u64, len: u64, block: u64) -> bool {
     let fits = size <= len.saturating_sub(start);
     let outer_is_right = outer.checked_add(8) == Some(len);
     let outer_is_unknown = outer == UNKNOWN_32 || outer == u64::MAX;
+    // A file of more than 4 GiB whose sizes were counted in 32 bits all the same.
+    if len > UNKNOWN_32 && size == len.saturating_sub(start) & UNKNOWN_32 {
+        return true;
+    }
     if size == 0 { !outer_is_right } else { !fits && (is_mark || outer_is_unknown) }
 }
 

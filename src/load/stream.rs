@@ -74,6 +74,8 @@ pub(super) struct Stream {
     entry: Entry,
     stretch: i64,
     num_samples: Option<u64>,
+    /// Whether the header counts all that follows: not where that comes in fragments.
+    counts_all: bool,
     /// Whether the file ends within a page of Ogg.
     broke_off: bool,
     /// Whether the header says how many samples the encoder put in front.
@@ -88,6 +90,10 @@ pub(super) struct Stream {
     expected: Option<i64>,
     /// The samples of the packet before, the measure of blocks that are all alike.
     block: u64,
+    /// The tick at which the last packet ended, as well as ticks can tell.
+    coarse_end: Option<i64>,
+    /// The sample behind the last one that was sound.
+    heard_to: i64,
     /// The sample that the last packet read starts with, decoded or not.
     passed: u64,
     /// Packets that may still come before one that holds sound of the track.
@@ -107,24 +113,33 @@ impl Stream {
         let track = format.default_track(TrackType::Audio).ok_or(LoadError::NoAudioTrack)?;
         limits.check_channels(claimed_channels(track))?;
         let container = format.format_info().format;
-        let params = params_of(track, rate)?;
+        let params = params_of(track, container, rate)?;
         let head = opus_head(&params);
         let edit = edits.of(track.id);
+        if edit.is_some_and(|edit| edit.pieces > 1) {
+            return Err(LoadError::UnsupportedFormat { feature: "MP4 whose edit list joins several pieces" });
+        }
+        let pre_skip = head.map_or(0, |head| i64::from(head.pre_skip));
         let clock = Clock::new(params.sample_rate, track.time_base);
         let clock = match container {
-            FORMAT_ID_ISOMP4 => clock.skipping(edit.start.try_into().unwrap_or(i64::MAX)).until(edit.end),
-            FORMAT_ID_OGG => clock.skipping(head.map_or(0, |head| head.pre_skip.into())),
+            FORMAT_ID_ISOMP4 => {
+                let start = edit.map_or(pre_skip, |edit| edit.start.try_into().unwrap_or(i64::MAX));
+                clock.skipping_ticks(start).until(edit.and_then(|edit| edit.end))
+            }
+            FORMAT_ID_OGG => clock.skipping_ticks(pre_skip),
             // Ticks are milliseconds here. Only Opus is known to start before the sound does.
-            FORMAT_ID_MKV => clock.skipping(head.map_or(0, |head| opus_samples(head.pre_skip.into(), &params))),
+            FORMAT_ID_MKV => clock.skipping(opus_samples(pre_skip as u64, &params)),
             _ => clock,
         };
+        let num_ticks = lost_end.or(track.num_frames).map(|ticks| clock.until_end(ticks));
         Ok(Self {
             path: path.to_owned(),
             container,
             decoder: decoder_of(&params)?,
             successor: None,
             track: track.id,
-            num_samples: lost_end.or(track.num_frames).map(|frames| clock.length(frames)),
+            num_samples: num_ticks.map(|ticks| clock.length(ticks)),
+            counts_all: !edits.is_fragmented,
             broke_off: lost_end.is_some(),
             has_delay: track.delay.is_some(),
             padding: if head.is_some() { opus_samples(padding_ns * 6 / 125_000, &params) } else { 0 },
@@ -137,6 +152,8 @@ impl Stream {
             at: Seconds::ZERO,
             expected: None,
             block: 0,
+            coarse_end: None,
+            heard_to: 0,
             passed: 0,
             patience: PATIENCE,
             ended: false,
@@ -167,8 +184,7 @@ impl Stream {
             FORMAT_ID_OGG => self.broke_off,
             _ => false,
         };
-        // An MP4 in fragments counts none of them in its header.
-        self.num_samples.filter(|samples| exact && (*samples > 0 || self.container != FORMAT_ID_ISOMP4))
+        self.num_samples.filter(|_| exact && self.counts_all)
     }
 
     /// Whether the file ends in the middle of what it was about to say, so that nobody knows how much is missing.
@@ -190,7 +206,11 @@ impl Stream {
                 FORMAT_ID_AIFF => self.is_pcm(),
                 FORMAT_ID_CAF => self.is_pcm() || self.params.codec == CODEC_ID_ALAC,
                 FORMAT_ID_FLAC => self.params.codec == CODEC_ID_FLAC,
-                pcm::FORMAT | FORMAT_ID_ISOMP4 | FORMAT_ID_MP1 | FORMAT_ID_MP2 | FORMAT_ID_MP3 | FORMAT_ID_OGG => true,
+                // Symphonia never comes back from seeking in a file of several streams.
+                FORMAT_ID_OGG => self.format.tracks().len() == 1,
+                // A tag in the middle, where two files were joined, is a frame to its seek and none to its reading.
+                FORMAT_ID_MP1 | FORMAT_ID_MP2 | FORMAT_ID_MP3 => self.has_delay,
+                pcm::FORMAT | FORMAT_ID_ISOMP4 => true,
                 _ => false,
             }
     }
@@ -223,9 +243,9 @@ impl Stream {
         let entry = self.history.entry(target, rate);
         let Ok(fresh) = decoder_of(&self.params) else { return true };
         if !self.can_seek() {
-            // Packets that say how long they are can at least be passed over undecoded.
-            if entry != Entry::START && self.counts_undecoded() {
-                (self.entry, self.decoder) = (entry, fresh);
+            // Packets that say how long they are can at least be passed over undecoded, if they are not needed.
+            if entry.feed_from > self.passed.cast_signed() && self.counts_undecoded() {
+                (self.entry, self.decoder, self.successor, self.expected) = (entry, fresh, None, None);
                 self.stretch = self.history.stretch(entry.hear_from, rate);
             }
             return true;
@@ -234,15 +254,19 @@ impl Stream {
         if from <= 0 || !self.clock.starts_at_zero() {
             return true;
         }
+        // Beyond the end there may be another file in the same one, which numbers its samples anew.
+        if self.container == FORMAT_ID_OGG && self.num_samples.is_none_or(|end| target >= end.cast_signed()) {
+            return false;
+        }
         let to = if self.container == FORMAT_ID_OGG { self.before_last_page(from) } else { from };
         let to = Timestamp::new(self.clock.tick_of(to.max(0)));
         if self.format.seek(SeekMode::Accurate, SeekTo::Timestamp { ts: to, track_id: self.track }).is_err() {
             return false;
         }
-        (self.entry, self.decoder, self.expected) = (entry, fresh, None);
+        (self.entry, self.decoder, self.successor, self.expected) = (entry, fresh, None, None);
         self.stretch = self.history.stretch(entry.hear_from.max(0), rate);
         self.ahead = self.next_packet().ok().flatten();
-        self.ahead.as_ref().is_some_and(|packet| self.clock.start_of(packet.pts.get()) <= from)
+        self.ahead.as_ref().is_some_and(|packet| self.clock.start_of(packet) <= from)
     }
 
     /// The sample to seek to so that it is not on the last page: symphonia dates that page by its end, and how much of the
@@ -262,13 +286,15 @@ impl Stream {
     /// Decodes the next packet that holds sound; none at the end. [`decoded`](Self::decoded) has its samples.
     pub(super) fn advance(&mut self) -> Result<Option<Piece>, LoadError> {
         while let Some(packet) = self.next_packet()? {
-            let start = self.clock.start_of(packet.pts.get());
+            let start = self.clock.start_of(&packet);
             self.at = Seconds::of_samples(start.max(0) as u64, self.clock.hertz());
             if self.clock.is_over(packet.pts.get()) {
                 return Ok(None);
             }
             if self.params.codec == CODEC_ID_OPUS {
-                self.clock.count(opus_samples(opus::duration(&packet.data), &self.params));
+                let samples = opus_samples(opus::duration(&packet.data), &self.params);
+                self.clock.count(samples);
+                self.check_pause(&packet, samples)?;
             }
             let start_or_zero = start.max(0) as u64;
             if start_or_zero > self.passed {
@@ -342,6 +368,7 @@ impl Stream {
         }
         if self.params.codec != CODEC_ID_OPUS {
             self.clock.count(frames as i64);
+            self.check_pause(packet, frames as i64)?;
         }
         let end = start.saturating_add(frames as i64);
         if self.expected.is_none() && self.lacks_its_start(packet.pts.get()) {
@@ -364,6 +391,7 @@ impl Stream {
             last = self.clock.end_of(packet, frames).map_or(end, |valid| valid.min(end));
         }
         let first = start.max(self.clock.base());
+        self.heard_to = self.heard_to.max(last);
         Ok((first < last)
             .then(|| Piece { start: first as u64, range: (first - start) as usize..(last - start) as usize }))
     }
@@ -376,6 +404,19 @@ impl Stream {
             && self.entry == Entry::START
             && self.passed == 0
             && self.num_samples.is_some_and(|samples| samples > 0)
+    }
+
+    /// Samples are counted in Matroska, and its coarse ticks only tell when many are missing: a part of the file, or the time
+    /// in which a recorder stood still. All that follows would be heard too early.
+    fn check_pause(&mut self, packet: &Packet, samples: i64) -> Result<(), LoadError> {
+        let tick = packet.pts.get();
+        let pause = self.coarse_end.map_or(0, |end| tick.saturating_sub(end));
+        if self.container == FORMAT_ID_MKV && pause > i64::from(self.clock.ticks_per_second()) {
+            let source = SymphoniaError::DecodeError("more than a second is missing");
+            return Err(LoadError::Corrupt { at: self.at, source });
+        }
+        self.coarse_end = Some(tick.saturating_add(self.clock.ticks(samples)));
+        Ok(())
     }
 
     /// Whether the demuxer knows which samples at the end the encoder added. Of an MP3 without a LAME tag it guesses the
@@ -421,6 +462,9 @@ impl Stream {
                 Ok(Some(_)) => {}
                 Ok(None) => self.ended = true,
                 Err(SymphoniaError::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    if !self.may_end_anywhere() {
+                        return Err(LoadError::demuxing(SymphoniaError::IoError(error), self.at));
+                    }
                     self.ended = true;
                 }
                 // Ogg files may follow each other in one file; the next one has a track of its own.
@@ -434,17 +478,23 @@ impl Stream {
         Ok(None)
     }
 
+    /// Whether an end in the middle of a packet shows by other means, or is no fault: the length that was promised, a page that
+    /// broke off; frames of MPEG have no end of their own, nor have films that browsers record.
+    fn may_end_anywhere(&self) -> bool {
+        self.container != FORMAT_ID_ISOMP4 || self.counts_all
+    }
+
     fn start_next_file(&mut self) -> Result<(), LoadError> {
         let track = self.format.default_track(TrackType::Audio).ok_or(LoadError::NoAudioTrack)?;
-        self.params = params_of(track, Hertz::new(self.clock.rate()))?;
+        self.params = params_of(track, self.container, Hertz::new(self.clock.rate()))?;
         self.decoder = decoder_of(&self.params)?;
         self.successor = None;
         self.track = track.id;
         self.history = History::of(self.params.codec);
         let head = opus_head(&self.params);
         let clock = Clock::new(self.params.sample_rate, track.time_base);
-        let clock = clock.skipping(head.map_or(0, |head| head.pre_skip.into()));
-        self.clock = clock.following(self.expected.unwrap_or(0));
+        let clock = clock.skipping_ticks(head.map_or(0, |head| head.pre_skip.into()));
+        self.clock = clock.following(self.heard_to);
         self.expected = None;
         Ok(())
     }
@@ -485,12 +535,15 @@ fn opus_head(params: &AudioCodecParameters) -> Option<OpusHead> {
 }
 
 /// The parameters of a track, of Opus with the rate that it is to be decoded to: `rate` if it can be.
-fn params_of(track: &Track, rate: Option<Hertz>) -> Result<AudioCodecParameters, LoadError> {
+fn params_of(track: &Track, container: FormatId, rate: Option<Hertz>) -> Result<AudioCodecParameters, LoadError> {
     let Some(CodecParameters::Audio(params)) = &track.codec_params else { return Err(LoadError::NoAudioTrack) };
     let mut params = params.clone();
     if params.codec == CODEC_ID_OPUS {
         let rate = rate.map(Hertz::get).filter(|rate| opus::sample_rate(*rate).is_some());
         params.with_sample_rate(rate.unwrap_or(opus::TICKS_PER_SECOND));
+        if container == FORMAT_ID_ISOMP4 {
+            params.extra_data = params.extra_data.map(opus::little_endian);
+        }
     }
     Ok(params)
 }

@@ -78,6 +78,10 @@ pub(super) fn read(chunk: &[u8]) -> Result<Coding, LoadError> {
         0x0001 => {
             check_is_integer(bits, u32::from(block_bytes), channels, chunk)?;
             let (codec, bytes) = integer(bits)?;
+            // Where bits fill their bytes, a wrong block size is a common slip, and harmless.
+            if !bits.is_multiple_of(8) && u64::from(block_bytes) != bytes * u64::from(channels) {
+                return Err(LoadError::UnsupportedCodec { feature: "samples with room between them, in WAV" });
+            }
             Coding::pcm(codec, bytes, rate, channels)
         }
         0x0002 => adpcm(CODEC_ID_ADPCM_MS, bits, block_bytes, rate, channels),
