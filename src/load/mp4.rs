@@ -23,7 +23,7 @@ pub(super) struct Edit {
 /// What the edit lists of a file leave of its tracks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Edits {
-    edits: Vec<Edit>,
+    tracks: Vec<Edit>,
     /// Whether the sound comes in fragments, whose number the header does not know.
     pub(super) is_fragmented: bool,
     /// Samples in front of the sound, of all tracks that have no edit list.
@@ -51,7 +51,7 @@ impl Edits {
         let mut at = moov.start;
         while let Some((kind, content)) = reader.next(&mut at, moov.end)? {
             match &kind {
-                b"trak" => edits.edits.extend(reader.edit(content, movie_scale)?),
+                b"trak" => edits.tracks.extend(reader.edit(content, movie_scale)?),
                 b"mvex" => edits.is_fragmented = true,
                 b"udta" => edits.priming = reader.itunes_priming(content)?,
                 _ => {}
@@ -62,7 +62,7 @@ impl Edits {
 
     /// What is to be heard of a track; none where the file leaves it to the codec.
     pub(super) fn of(&self, track: u32) -> Option<Edit> {
-        let edit = self.edits.iter().find(|edit| edit.track == track).copied();
+        let edit = self.tracks.iter().find(|edit| edit.track == track).copied();
         edit.or_else(|| (self.priming > 0).then_some(Edit { track, start: self.priming, end: None, pieces: 1 }))
     }
 }

@@ -74,8 +74,8 @@ pub(super) struct Stream {
     entry: Entry,
     stretch: i64,
     num_samples: Option<u64>,
-    /// Whether the header counts all that follows: not where that comes in fragments.
-    counts_all: bool,
+    /// Of these, those that must come.
+    promised: Option<u64>,
     /// Whether the file ends within a page of Ogg.
     broke_off: bool,
     /// Whether the header says how many samples the encoder put in front.
@@ -132,14 +132,25 @@ impl Stream {
             _ => clock,
         };
         let num_ticks = lost_end.or(track.num_frames).map(|ticks| clock.until_end(ticks));
+        let num_samples = num_ticks.map(|ticks| clock.length(ticks));
+        // A header is exact where it counts the samples, and does not estimate (MP3 without a LAME tag), nor count what is
+        // dropped (ALAC in CAF), nor look at the last page that is there (Ogg, unless that broke off).
+        let is_exact = match container {
+            pcm::FORMAT | FORMAT_ID_AIFF | FORMAT_ID_FLAC => true,
+            FORMAT_ID_ISOMP4 => !edits.is_fragmented,
+            FORMAT_ID_MP3 => track.delay.is_some(),
+            FORMAT_ID_OGG => lost_end.is_some(),
+            _ => false,
+        };
+        let promised = num_samples.filter(|_| is_exact);
         Ok(Self {
             path: path.to_owned(),
             container,
             decoder: decoder_of(&params)?,
             successor: None,
             track: track.id,
-            num_samples: num_ticks.map(|ticks| clock.length(ticks)),
-            counts_all: !edits.is_fragmented,
+            num_samples,
+            promised,
             broke_off: lost_end.is_some(),
             has_delay: track.delay.is_some(),
             padding: if head.is_some() { opus_samples(padding_ns * 6 / 125_000, &params) } else { 0 },
@@ -174,17 +185,9 @@ impl Stream {
         self.num_samples
     }
 
-    /// The number of samples that must come, where the header is exact: it counts them, and does not estimate (MP3 without
-    /// a LAME tag), nor count what is dropped (ALAC in CAF), nor look at the last page that is there (Ogg, unless that broke off).
-    pub(super) fn promised_samples(&self) -> Option<u64> {
-        let exact = match self.container {
-            pcm::FORMAT | FORMAT_ID_AIFF | FORMAT_ID_FLAC | FORMAT_ID_ISOMP4 => true,
-            FORMAT_ID_CAF => self.is_pcm(),
-            FORMAT_ID_MP3 => self.has_delay,
-            FORMAT_ID_OGG => self.broke_off,
-            _ => false,
-        };
-        self.num_samples.filter(|_| exact && self.counts_all)
+    /// The number of samples that must come, where the header is exact.
+    pub(super) const fn promised_samples(&self) -> Option<u64> {
+        self.promised
     }
 
     /// Whether the file ends in the middle of what it was about to say, so that nobody knows how much is missing.
@@ -481,7 +484,7 @@ impl Stream {
     /// Whether an end in the middle of a packet shows by other means, or is no fault: the length that was promised, a page that
     /// broke off; frames of MPEG have no end of their own, nor have films that browsers record.
     fn may_end_anywhere(&self) -> bool {
-        self.container != FORMAT_ID_ISOMP4 || self.counts_all
+        self.container != FORMAT_ID_ISOMP4 || self.promised.is_some()
     }
 
     fn start_next_file(&mut self) -> Result<(), LoadError> {

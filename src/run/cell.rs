@@ -121,7 +121,9 @@ mod tests {
         fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError> {
             if self.needs_all {
                 let count = out.len() as f32;
-                out.iter_mut().for_each(|value| *value += count);
+                for value in out {
+                    *value += count;
+                }
             }
             Ok(())
         }
@@ -157,7 +159,7 @@ mod tests {
 
     #[test]
     fn an_extractor_that_needs_all_frames_has_them_at_the_end() {
-        let (frames, bytes, _) = made(&mut cell(Dtype::F32), true, &[1.0; 20_000], 500);
+        let (frames, bytes, _) = made(&mut cell(Dtype::F32), true, &vec![1.0; 20_000], 500);
         assert_eq!((frames, bytes.len()), (10_000, 80_000));
         assert!(bytes.chunks_exact(4).all(|value| value == 20_001_f32.to_le_bytes()));
     }
