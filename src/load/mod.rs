@@ -6,7 +6,7 @@
 //! | container | codecs |
 //! |---|---|
 //! | WAV (also RF64, BW64), Wave64 | PCM of 8 to 32 bits, floats of 32 and 64, A-law, µ-law, MS and IMA ADPCM |
-//! | Sun AU, NIST SPHERE, AIFF, CAF | PCM of 8 to 32 bits, A-law, µ-law; all but SPHERE also floats |
+//! | AIFF, Sun AU, CAF, NIST SPHERE | PCM of 8 to 32 bits, A-law, µ-law; all but SPHERE also floats |
 //! | FLAC, MP1, MP2, MP3, ADTS | their own |
 //! | Ogg, Matroska (`.webm`) | Vorbis (mono and stereo), Opus of up to eight channels, FLAC |
 //! | MP4, CAF | AAC-LC (mono and stereo), ALAC, Opus, FLAC |
@@ -28,6 +28,7 @@
 //! ```
 
 mod adpcm;
+mod aiff;
 mod au;
 mod caf;
 mod channels;

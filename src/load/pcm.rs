@@ -1,6 +1,6 @@
-//! Containers whose sound lies in one piece, in blocks of one size: WAV, Sun AU, CAF, NIST SPHERE, Wave64. A reader of ours
-//! for all of them: symphonia has one for WAV, which seeks wrongly in ADPCM and refuses RF64, and one for CAF, which refuses
-//! sound of 8 bits and of unknown length.
+//! Containers whose sound lies in one piece, in blocks of one size: WAV, AIFF, Sun AU, CAF, NIST SPHERE, Wave64. A reader of ours
+//! for all of them: symphonia has one for WAV, which seeks wrongly in ADPCM and refuses RF64, those of AIFF and CAF overflow on
+//! damaged headers, and the latter refuses sound of 8 bits and of unknown length.
 //!
 //! Each format has a file that turns a header into a [`Layout`]; from there on they are the same.
 
@@ -20,7 +20,7 @@ use symphonia::core::units::{Duration, Timestamp};
 
 use super::error::LoadError;
 use super::source::Source;
-use super::{adpcm, au, caf, riff, sphere, w64};
+use super::{adpcm, aiff, au, caf, riff, sphere, w64};
 use crate::audio::{Hertz, Seconds};
 
 /// What [`PcmReader`] calls itself, whichever of its formats it reads.
@@ -163,6 +163,7 @@ pub(super) fn layout(source: &mut Source) -> Result<Option<Layout>, LoadError> {
         | [b'B', b'W', b'6', b'4', ..] => riff::layout(source).map(Some),
         [b'.', b's', b'n', b'd', ..] => au::layout(source).map(Some),
         [b'N', b'I', b'S', b'T', b'_', b'1', b'A', ..] => sphere::layout(source).map(Some),
+        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F' | b'C', ..] => aiff::layout(source).map(Some),
         [b'c', b'a', b'f', b'f', ..] => caf::layout(source),
         head if head == w64::RIFF => w64::layout(source).map(Some),
         _ => Ok(None),

@@ -7,14 +7,12 @@ use std::path::{Path, PathBuf};
 
 use symphonia::core::audio::{Channels, GenericAudioBufferRef};
 use symphonia::core::codecs::CodecParameters;
-use symphonia::core::codecs::audio::well_known::{
-    CODEC_ID_ALAC, CODEC_ID_FLAC, CODEC_ID_OPUS, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_S32LE,
-};
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_ALAC, CODEC_ID_FLAC, CODEC_ID_OPUS};
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::well_known::{
-    FORMAT_ID_AIFF, FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_MP1, FORMAT_ID_MP2,
-    FORMAT_ID_MP3, FORMAT_ID_OGG,
+    FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_MP1, FORMAT_ID_MP2, FORMAT_ID_MP3,
+    FORMAT_ID_OGG,
 };
 use symphonia::core::formats::{FormatId, FormatReader, SeekMode, SeekTo, Track, TrackType};
 use symphonia::core::packet::Packet;
@@ -136,7 +134,7 @@ impl Stream {
         // A header is exact where it counts the samples, and does not estimate (MP3 without a LAME tag), nor count what is
         // dropped (ALAC in CAF), nor look at the last page that is there (Ogg, unless that broke off).
         let is_exact = match container {
-            pcm::FORMAT | FORMAT_ID_AIFF | FORMAT_ID_FLAC => true,
+            pcm::FORMAT | FORMAT_ID_FLAC => true,
             FORMAT_ID_ISOMP4 => !edits.is_fragmented,
             FORMAT_ID_MP3 => track.delay.is_some(),
             FORMAT_ID_OGG => lost_end.is_some(),
@@ -206,8 +204,7 @@ impl Stream {
     fn can_seek(&self) -> bool {
         self.clock.is_of_ticks()
             && match self.container {
-                FORMAT_ID_AIFF => self.is_pcm(),
-                FORMAT_ID_CAF => self.is_pcm() || self.params.codec == CODEC_ID_ALAC,
+                FORMAT_ID_CAF => self.params.codec == CODEC_ID_ALAC,
                 FORMAT_ID_FLAC => self.params.codec == CODEC_ID_FLAC,
                 // Symphonia never comes back from seeking in a file of several streams.
                 FORMAT_ID_OGG => self.format.tracks().len() == 1,
@@ -231,10 +228,6 @@ impl Stream {
             FORMAT_ID_ISOMP4 if self.params.codec != CODEC_ID_ALAC => None,
             _ => self.can_seek().then_some(0),
         }
-    }
-
-    fn is_pcm(&self) -> bool {
-        (CODEC_ID_PCM_S32LE..=CODEC_ID_PCM_MULAW).contains(&self.params.codec)
     }
 
     /// Goes to where decoding must begin for the sound from sample `target` on, which lies behind what was decoded; where
