@@ -188,3 +188,47 @@ featurize: { sound: [waveform: {}], features: [kaldi_fbank: { num_mel_bins: 23 }
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains("sound: 2 channels × 8000 f32"), "{shown}");
 }
+
+/// The recording without the length in its header, as an encoder leaves it that writes into a pipe.
+fn without_length(flac: &std::path::Path) -> Vec<u8> {
+    let mut bytes = std::fs::read(flac).unwrap();
+    assert_eq!(&bytes[..4], b"fLaC");
+    bytes[21] &= 0xF0; // the 36 bits of STREAMINFO that count samples
+    bytes[22..26].fill(0);
+    bytes
+}
+
+#[test]
+fn a_recording_whose_header_tells_no_length_passes_a_selection_by_length() {
+    let test = CorpusTest::on(&["corpus/alba-01.flac"]);
+    test.add_wav("short.wav", 16_000, 1, &tone(16_000, 1));
+    std::fs::write(test.corpus().join("piped.flac"), without_length(&test.corpus().join("alba-01.flac"))).unwrap();
+    let select = |sql: &str| fbank_pipeline(&format!("select: \"{sql}\""));
+    test.run(&select("duration_s > 2"), &[]).expect_rows(2);
+    test.run(&select("duration_s BETWEEN 0.5 AND 1.5"), &["--overwrite"]).expect_rows(2);
+    test.run(&select("duration_s > 2 AND id = 'alba-01'"), &["--overwrite"]).expect_rows(1);
+    // What was decoded decides in the end.
+    let both = "select: \"duration_s BETWEEN 0.5 AND 1.5\"\nkeep_if: \"duration_s < 1.5\"";
+    let outcome = test.run(&fbank_pipeline(both), &["--overwrite"]).expect_rows(1);
+    let outcome = outcome.expect_rejected("piped.flac", "keep_if", "not_kept");
+    let message = &outcome.rejects()[0].message;
+    assert!(message.contains("duration_s is ") && !message.contains("NULL"), "{message}");
+}
+
+#[test]
+fn keep_if_reads_what_the_row_would_say_of_its_sound() {
+    let test = CorpusTest::on(&[]);
+    test.add_wav("cut.wav", 8_000, 1, &tone(8_000, 1));
+    test.add_wav("whole.wav", 8_000, 1, &tone(8_000, 1));
+    let path = test.corpus().join("cut.wav");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..44 + 4 * 6_000]).unwrap();
+    let keep =
+        "keep_if: \"duration_s > 0.9 AND num_samples = 16000 AND sample_rate IN (8000, 16000) AND text IS NULL\"";
+    let outcome = test.run(&fbank_pipeline(keep), &[]).expect_rows(1).expect_rejected("cut.wav", "keep_if", "not_kept");
+    let message = &outcome.rejects()[0].message;
+    assert!(
+        message.ends_with("duration_s is 0.7500, num_samples is 12000, sample_rate is 16000, text is NULL"),
+        "{message}"
+    );
+}

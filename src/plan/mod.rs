@@ -14,7 +14,7 @@ use std::ops::Range;
 use crate::audio::{Hertz, Seconds};
 use crate::corpus::{CorpusTable, Kind, RowCondition, Value};
 use crate::engines::engines;
-use crate::load::{Channels, Quality};
+use crate::load::Channels;
 use crate::pipeline::Pipeline;
 use crate::variables::Variables;
 use crate::write::RowSchema;
@@ -135,12 +135,13 @@ fn keep_if(pipeline: &Pipeline, table: &CorpusTable, variables: &Variables) -> R
     let Some(written) = &pipeline.keep_if else { return Ok(None) };
     let condition = RowCondition::parse(&written.fill(variables).map_err(PlanError::KeepIfVariable)?);
     let condition = condition.map_err(PlanError::KeepIf)?;
-    let measures = Quality::COLUMNS.map(|(name, _)| name);
+    let measures = pipeline.measures();
+    let measured = |column: &&String| measures.iter().any(|(name, _)| name == column);
     let own = |column: &&String| table.extras().any(|(name, _)| name == **column);
-    if let Some(column) = condition.columns().iter().filter(own).find(|column| measures.contains(&column.as_str())) {
+    if let Some(column) = condition.columns().iter().filter(own).find(measured) {
         return Err(PlanError::MeasureInCorpus { column: column.clone() });
     }
-    let there: Vec<(&str, Kind)> = table.columns().chain(measures.map(|name| (name, Kind::Float64))).collect();
+    let there: Vec<(&str, Kind)> = measures.iter().copied().chain(table.columns()).collect();
     condition.check(there.iter().copied()).map_err(PlanError::KeepIf)?;
     Ok(Some(condition))
 }

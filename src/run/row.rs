@@ -19,7 +19,7 @@ use crate::seed::Draws;
 use crate::write::{Cell, FeatureColumn};
 
 use super::cell::{CELL_BYTES, CellInWork};
-use super::keep_if::{KeepError, keep, measured};
+use super::keep_if::{Heard, KeepError, keep, measured};
 use super::order::Weigh;
 
 /// A row, ready to be written.
@@ -186,7 +186,7 @@ impl<'p> Worker<'p> {
         self.stage = "load";
         let quality = Listener::finish(listeners, pipeline.load.silence)?;
         self.stage = "keep_if";
-        keep(self.plan, row, quality.as_ref())?;
+        keep(self.plan, row, &Heard { num_samples, sample_rate: rate, channels, quality })?;
         self.stage = "featurize";
         let mut made = Vec::with_capacity(schema.features.len());
         let mut moments = Vec::with_capacity(schema.features.len());
