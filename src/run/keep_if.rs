@@ -29,10 +29,14 @@ pub(super) struct Heard {
 }
 
 impl Heard {
+    pub(super) fn seconds(&self) -> f64 {
+        Seconds::of_samples(self.num_samples, self.sample_rate).get()
+    }
+
     /// The value of one of [`Pipeline::measures`](crate::pipeline::Pipeline::measures).
     fn value(&self, name: &str) -> Option<Value<'static>> {
         Some(match name {
-            "duration_s" => Value::Float64(Seconds::of_samples(self.num_samples, self.sample_rate).get()),
+            "duration_s" => Value::Float64(self.seconds()),
             "num_samples" => Value::Int64(self.num_samples as i64),
             "sample_rate" => Value::Int64(self.sample_rate.get().into()),
             NUM_CHANNELS => Value::Int64(self.channels as i64),
@@ -51,8 +55,8 @@ pub(super) fn keep(plan: &Plan, row: usize, heard: &Heard) -> Result<(), KeepErr
     let cell = |column: &str| {
         // What was decoded counts, not what the corpus or a header says.
         let measure = measures.iter().find(|(name, _)| *name == column);
-        let measured = measure.and_then(|(name, kind)| Some((*kind, heard.value(name)?)));
-        measured.or_else(|| plan.table.cell(column, row))
+        let value = measure.and_then(|(name, kind)| Some((*kind, heard.value(name)?)));
+        value.or_else(|| plan.table.cell(column, row))
     };
     if condition.holds(cell).map_err(|source| KeepError::Undecided { source })? {
         return Ok(());
