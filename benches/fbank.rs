@@ -13,7 +13,7 @@ const RATE: u32 = 16_000;
 
 /// A tone over noise: no sample is special, and none is subnormal.
 fn sound() -> Vec<f32> {
-    let mut generator = Draws { seed: 17, id: "bench", copy: 0 }.stage("bench");
+    let mut generator = Draws { seed: 17, id: "bench", copy: 0, channel: 0 }.stage("bench");
     (0..10 * RATE).map(|n| (0.3 * (f64::from(n) * 0.05).sin() + 0.01 * generator.normal_pair().0) as f32).collect()
 }
 
@@ -33,7 +33,7 @@ fn features(criterion: &mut Criterion) {
         group.bench_function(row, |bencher| {
             bencher.iter(|| {
                 out.clear();
-                at_work.begin(Draws { seed: 17, id: "bench", copy: 0 });
+                at_work.begin(Draws { seed: 17, id: "bench", copy: 0, channel: 0 });
                 at_work.push(black_box(&sound), &mut out);
                 at_work.finish(&mut out).expect("features of good sound");
                 black_box(out.last().copied())

@@ -1,5 +1,5 @@
-//! What decides the bytes of a dataset beside wavemill itself: the libraries that decode, resample, transform and write, and
-//! the kind of processor.
+//! What decides the bytes of a dataset beside wavemill itself: the libraries that decode, resample, transform, judge
+//! (`keep_if`) and write, and the kind of processor.
 //!
 //! The FFT and the mathematics of the C library choose their instructions at run time, and with fused multiply-add the last
 //! bit of a result may be another. So processors with and without it make two kinds of machine, which do not share a run.
@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 /// Each library with its version, in alphabetic order.
-const LIBRARIES: [(&str, &str); 9] = [
+const LIBRARIES: [(&str, &str); 10] = [
     ("opusic-c", "1.6.1"),
     ("opusic-sys", "0.7.7"),
     ("parquet", "60.1.0"),
+    ("polars", "0.55.2"),
     ("realfft", "3.5.1"),
     ("rubato", "5.0.1"),
     ("rustfft", "6.4.1"),

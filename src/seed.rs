@@ -13,10 +13,13 @@ pub struct Draws<'a> {
     pub id: &'a str,
     /// 0 for the original, 1 and up for augmented copies.
     pub copy: u32,
+    /// The channel of a recording whose channels are all kept, counted from 0; else 0.
+    pub channel: usize,
 }
 
 impl Draws<'_> {
-    /// The generator of one stage, named by its path in the pipeline file (`featurize.features.0`).
+    /// The generator of one stage, named by its path in the pipeline file (`featurize.features.0`), for what all channels
+    /// share: who speaks, and how.
     #[must_use]
     pub fn stage(&self, path: &str) -> Generator {
         let mut key = blake3::Hasher::new_derive_key("wavemill 2026-11 draws");
@@ -27,6 +30,13 @@ impl Draws<'_> {
             key.update(part.as_bytes());
         }
         Generator(ChaCha8Rng::from_seed(*key.finalize().as_bytes()))
+    }
+
+    /// The generator of one stage for what each channel has of its own, such as noise; none for channel 0, which goes on
+    /// with that of [`stage`](Self::stage).
+    #[must_use]
+    pub fn channel(&self, path: &str) -> Option<Generator> {
+        (self.channel > 0).then(|| self.stage(&format!("{path}.channel.{}", self.channel)))
     }
 }
 
@@ -53,7 +63,7 @@ impl Generator {
 mod tests {
     use super::*;
 
-    const ONE: Draws<'static> = Draws { seed: 17, id: "utt-1", copy: 0 };
+    const ONE: Draws<'static> = Draws { seed: 17, id: "utt-1", copy: 0, channel: 0 };
 
     #[test]
     fn the_same_words_draw_the_same_numbers_and_any_other_word_does_not() {

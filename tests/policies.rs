@@ -143,7 +143,7 @@ fn keep_if_decides_by_the_sound_and_what_it_leaves_out_is_no_fault() {
     let verdict = wavemill::verify::verify(&outcome.dataset).unwrap();
     assert!(verdict.findings.is_empty(), "{:?}", verdict.findings);
     // Another value of the variable is another plan.
-    test.run(&fbank_pipeline(keep), &["--var", "LEAST=0"]).expect_code(5).expect_message("another plan");
+    test.run(&fbank_pipeline(keep), &["--var", "LEAST=0"]).expect_code(5).expect_message("snr_db > 0");
     let stop = keep.replace("max_reject_fraction: 0", "on_error: stop");
     test.run(&fbank_pipeline(&stop), &["--var", "LEAST=10", "--overwrite"]).expect_rows(1);
 }
@@ -187,4 +187,135 @@ featurize: { sound: [waveform: {}], features: [kaldi_fbank: { num_mel_bins: 23 }
     let shown = crate::support::wavemill(&["inspect"]).arg(test.out()).arg("both").output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains("sound: 2 channels × 8000 f32"), "{shown}");
+}
+
+/// The recording without the length in its header, as an encoder leaves it that writes into a pipe.
+fn without_length(flac: &std::path::Path) -> Vec<u8> {
+    let mut bytes = std::fs::read(flac).unwrap();
+    assert_eq!(&bytes[..4], b"fLaC");
+    bytes[21] &= 0xF0; // the 36 bits of STREAMINFO that count samples
+    bytes[22..26].fill(0);
+    bytes
+}
+
+#[test]
+fn a_recording_whose_header_tells_no_length_passes_a_selection_by_length() {
+    let test = CorpusTest::on(&["corpus/alba-01.flac"]);
+    test.add_wav("short.wav", 16_000, 1, &tone(16_000, 1));
+    std::fs::write(test.corpus().join("piped.flac"), without_length(&test.corpus().join("alba-01.flac"))).unwrap();
+    let select = |sql: &str| fbank_pipeline(&format!("select: \"{sql}\""));
+    test.run(&select("duration_s > 2"), &[]).expect_rows(2);
+    test.run(&select("duration_s BETWEEN 0.5 AND 1.5"), &["--overwrite"]).expect_rows(2);
+    test.run(&select("duration_s > 2 AND id = 'alba-01'"), &["--overwrite"]).expect_rows(1);
+    // What was decoded decides in the end.
+    let both = "select: \"duration_s BETWEEN 0.5 AND 1.5\"\nkeep_if: \"duration_s < 1.5\"";
+    let outcome = test.run(&fbank_pipeline(both), &["--overwrite"]).expect_rows(1);
+    let outcome = outcome.expect_rejected("piped.flac", "keep_if", "not_kept");
+    let message = &outcome.rejects()[0].message;
+    assert!(message.contains("duration_s is ") && !message.contains("NULL"), "{message}");
+}
+
+#[test]
+fn keep_if_reads_what_the_row_would_say_of_its_sound() {
+    let test = CorpusTest::on(&[]);
+    test.add_wav("cut.wav", 8_000, 1, &tone(8_000, 1));
+    test.add_wav("whole.wav", 8_000, 1, &tone(8_000, 1));
+    let path = test.corpus().join("cut.wav");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..44 + 4 * 6_000]).unwrap();
+    let keep =
+        "keep_if: \"duration_s > 0.9 AND num_samples = 16000 AND sample_rate IN (8000, 16000) AND text IS NULL\"";
+    let outcome = test.run(&fbank_pipeline(keep), &[]).expect_rows(1).expect_rejected("cut.wav", "keep_if", "not_kept");
+    let message = &outcome.rejects()[0].message;
+    assert!(
+        message.ends_with("duration_s is 0.7500, num_samples is 12000, sample_rate is 16000, text is NULL"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_length_that_is_not_the_headers_is_told_though_the_corpus_gives_one() {
+    let test = CorpusTest::on(&[]);
+    test.add_wav("short.wav", 16_000, 1, &tone(16_000, 1));
+    let path = test.corpus().join("short.wav");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..44 + 4 * 12_000]).unwrap();
+    let manifest = test.folder_file("corpus/all.jsonl", "{\"audio_filepath\": \"short.wav\", \"duration\": 1.0}\n");
+    let yaml = format!(
+        "version: 1
+corpus: {{ jsonl: {{ path: \"{}\" }} }}
+featurize: {{ sound: [waveform: {{}}] }}
+",
+        manifest.display()
+    );
+    let outcome = test.run(&yaml, &[]).expect_rows(1);
+    assert_eq!(outcome.manifest().totals.warnings["length_differs"], 1);
+}
+
+#[test]
+fn a_dataset_without_a_row_is_called_empty_and_not_old() {
+    let test = CorpusTest::on(&["bad/empty.wav"]);
+    test.add_wav("tone.wav", 16_000, 1, &tone(16_000, 1));
+    let outcome = test.run(&pipeline("length_tolerance_s: 0"), &[]).expect_rows(1);
+    let told = |outcome: &Outcome| String::from_utf8_lossy(&outcome.output.stdout).into_owned();
+    assert!(told(&outcome).contains("made in") && !told(&outcome).contains("dataset is empty"), "{}", told(&outcome));
+    assert!(told(&test.run(&pipeline("length_tolerance_s: 0"), &[])).contains("everything was already there"));
+    let none = fbank_pipeline("load: { max_reject_fraction: 1 }\nkeep_if: \"false\"");
+    let outcome = test.run(&none, &["--overwrite"]).expect_rows(0);
+    assert!(told(&outcome).contains("made in"), "{}", told(&outcome));
+    assert!(told(&outcome).contains("the dataset is empty: every utterance was left out"), "{}", told(&outcome));
+    let shown = crate::support::wavemill(&["inspect"]).arg(test.out()).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("2 left out (") && shown.contains("1 not_kept"), "{shown}");
+}
+
+#[test]
+fn a_trial_counts_what_keep_if_leaves_out() {
+    let test = CorpusTest::on(&["corpus/alba-01.flac"]);
+    let file = test.pipeline(&fbank_pipeline("keep_if: \"false\""));
+    let corpus = format!("CORPUS={}", test.corpus().display());
+    let mut plan = crate::support::wavemill(&["plan"]);
+    let plan = plan.arg(file).arg("--out").arg(test.out()).args(["--var", &corpus]).output().unwrap();
+    let told = String::from_utf8(plan.stdout).unwrap();
+    assert!(told.contains("measured on 1 utterance spread"), "{told}");
+}
+
+#[test]
+fn a_measure_in_select_is_sent_to_keep_if_and_a_column_of_that_name_is_to_be_renamed() {
+    let test = CorpusTest::on(&["corpus/alba-01.flac"]);
+    test.run(&fbank_pipeline("select: \"snr_db > 3\""), &[])
+        .expect_code(3)
+        .expect_message("`select` reads `snr_db`")
+        .expect_message("`keep_if`");
+    let manifest = test
+        .folder_file("corpus/all.jsonl", "{\"audio_filepath\": \"alba-01.flac\", \"peak\": 1, \"num_channels\": 1}\n");
+    let run = |load: &str| {
+        let corpus = format!("corpus: {{ jsonl: {{ path: \"{}\" }} }}", manifest.display());
+        test.run(&format!("version: 1\n{corpus}\nload: {{ {load} }}\nfeaturize: {{ sound: [waveform: {{}}] }}\n"), &[])
+    };
+    run("quality: columns").expect_code(3).expect_message("`load.quality: none`").expect_message("column `peak`");
+    run("channels: keep").expect_code(3).expect_message("column `num_channels`").expect_message("than `keep`");
+}
+
+#[test]
+fn events_for_machines_name_no_field_twice() {
+    let test = CorpusTest::on(&["bad/empty.wav"]);
+    test.add_wav("tone.wav", 16_000, 1, &tone(16_000, 1));
+    let outcome = test.run(&pipeline(""), &["--log", "json"]).expect_rows(1);
+    let events = outcome.stderr();
+    let reject = events.lines().find(|line| line.contains("\"empty.wav\"")).unwrap();
+    assert_eq!((reject.matches("\"message\":").count(), reject.matches("\"reason\":").count()), (1, 1), "{reject}");
+    let events = test.run(&pipeline(""), &["--log", "json"]).stderr();
+    assert!(events.contains("\"hours\":0.0"), "{events}");
+}
+
+#[test]
+fn check_lists_every_column_that_the_pipeline_adds() {
+    let test = CorpusTest::on(&[]);
+    let file = test.pipeline(&pipeline("channels: keep, quality: columns"));
+    let shown = crate::support::wavemill(&["check", "--var", "CORPUS=x"]).arg(file).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    for column in ["num_channels", "peak", "rms_db", "dc_offset", "clipped_fraction", "silence_fraction", "snr_db"] {
+        assert!(shown.contains(column), "{column} is not in:\n{shown}");
+    }
 }

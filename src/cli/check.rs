@@ -48,6 +48,11 @@ fn overview(pipeline: &Pipeline) -> String {
         let _ = writeln!(text, "  {stage:<10} {what}");
     }
     let _ = writeln!(text, "\n  {:<16} {:<16} {:<24} {:<6} unit", "column", "extractor", "shape", "dtype");
+    for column in pipeline.sound_columns() {
+        let (dtype, unit) = (column.number.name(), column.unit.unwrap_or_default());
+        let line = format!("  {:<16} {:<16} {:<24} {dtype:<6} {unit}", column.name, "load", "");
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
     for ((_, features), column) in pipeline.columns().zip(pipeline.feature_columns()) {
         let shape = column.bins.map_or("samples".to_owned(), |bins| format!("frames, {bins}"));
         let shape = match column.channels {

@@ -15,6 +15,7 @@ use crate::write::{FeatureColumn, decode};
 
 use super::exit::Failure;
 use super::picture::picture;
+use super::run::left_out;
 use super::{count, counted, length, print, size};
 
 /// Show what a dataset holds, or one row with a picture of its features
@@ -45,14 +46,14 @@ impl Inspect {
 fn overview(manifest: &Manifest, reader: &Reader<'_>, rows: usize) -> Result<String, Failure> {
     let totals = &manifest.totals;
     let mut text = format!(
-        "{}, made by wavemill {}\n{} of {} in {}, {}; {} left out\n\n",
+        "{}, made by wavemill {}\n{} of {} in {}, {}; {}\n\n",
         manifest.name,
         manifest.wavemill_version,
         counted(totals.rows, "row"),
         length(totals.hours * 3600.0),
         counted(manifest.shards.len() as u64, "shard"),
         size(totals.bytes),
-        count(totals.rejects),
+        left_out(totals),
     );
     let _ = writeln!(text, "  {:<20} {:<8} {:<10} unit", "column", "type", "shape");
     for column in &manifest.schema {

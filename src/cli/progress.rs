@@ -46,7 +46,8 @@ struct State {
     last_line: Instant,
     entries: usize,
     entries_done: usize,
-    /// Seconds of sound that are planned, done (rejects count as planned), and made into rows.
+    /// Seconds of sound that are planned, done (rejects count as planned), and heard to the end: made into rows, or left out
+    /// by `keep_if`.
     planned: f64,
     done: f64,
     heard: f64,
@@ -54,10 +55,11 @@ struct State {
     /// Rejects with which something is wrong: what `keep_if` leaves out is only counted.
     faults: usize,
     warnings: usize,
+    shards: usize,
 }
 
 impl State {
-    /// Seconds of sound a second, rejects left aside.
+    /// Seconds of sound a second, faulty recordings left aside.
     fn times_real_time(&self) -> f64 {
         self.heard / self.started.elapsed().as_secs_f64().max(1e-3)
     }
@@ -116,6 +118,7 @@ impl Reporter {
             rejects: 0,
             faults: 0,
             warnings: 0,
+            shards: 0,
         };
         Self { style, bar: ProgressBar::with_draw_target(None, target), state: Mutex::new(state) }
     }
@@ -141,9 +144,10 @@ impl Reporter {
         self.bar.finish_and_clear();
     }
 
-    /// Seconds of sound that were made into rows.
-    pub(super) fn heard_seconds(&self) -> f64 {
-        self.state().heard
+    /// Seconds of sound that were heard to the end; none if no shard was made.
+    pub(super) fn heard_seconds(&self) -> Option<f64> {
+        let state = self.state();
+        (state.shards > 0).then_some(state.heard)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -221,22 +225,24 @@ impl Watch for Reporter {
         match self.style {
             Style::Bar => self.bar.println(format!("{audio}: {message} [{code}]{further}")),
             Style::Lines => tracing::warn!("{audio}: {message} [{code}]{further}"),
-            Style::Json => tracing::warn!(id, audio, code, message, "warning"),
+            // `message` is what the event itself is called.
+            Style::Json => tracing::warn!(id, audio, code, reason = message, "warning"),
             Style::Quiet => {}
         }
     }
 
-    fn reject(&self, reject: &Reject, planned_seconds: f64) {
+    fn reject(&self, reject: &Reject, planned_seconds: f64, heard_seconds: f64) {
         let mut state = self.state();
         state.rejects += 1;
         state.faults += usize::from(reject.is_fault());
         state.done += planned_seconds;
+        state.heard += heard_seconds;
         if (reject.is_fault() && state.faults <= TOLD_REJECTS) || self.style == Style::Json {
             let Reject { id, audio, stage, code, message, .. } = reject;
             match self.style {
                 Style::Bar => self.bar.println(format!("left out {audio}: {stage}: {message} [{code}]")),
                 Style::Lines => tracing::warn!("left out {audio}: {stage}: {message} [{code}]"),
-                Style::Json => tracing::warn!(id, audio, stage, code, message, "reject"),
+                Style::Json => tracing::warn!(id, audio, stage, code, reason = message, "reject"),
                 Style::Quiet => {}
             }
             if state.faults == TOLD_REJECTS {
@@ -251,6 +257,7 @@ impl Watch for Reporter {
     }
 
     fn shard(&self, shard: usize) {
+        self.state().shards += 1;
         if self.style == Style::Json {
             tracing::info!(shard, "committed");
         }

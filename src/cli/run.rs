@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::manifest::{DatasetFolder, Manifest};
+use crate::manifest::{DatasetFolder, Manifest, Totals};
 use crate::plan;
 use crate::run::{self, Existing, Options, Share};
 
@@ -94,15 +94,29 @@ impl Run {
     }
 }
 
-/// What a finished run tells: what there is, and how fast it came.
-pub(super) fn summary(manifest: &Manifest, out: &std::path::Path, heard: f64, seconds: f64) -> String {
+/// What a finished run tells: what there is, and how fast it came, `heard` seconds of sound in `seconds`; none if no shard
+/// was made.
+pub(super) fn summary(manifest: &Manifest, out: &std::path::Path, heard: Option<f64>, seconds: f64) -> String {
     let totals = &manifest.totals;
-    let speed = if heard > 0.0 {
-        format!("made in {} ({}× real time)", length(seconds), count((heard / seconds) as u64))
-    } else {
-        "everything was already there".to_owned()
+    let speed = match heard {
+        Some(heard) => format!("made in {} ({}× real time)", length(seconds), count((heard / seconds) as u64)),
+        None => "everything was already there".to_owned(),
     };
-    let rejects = match totals.rejects {
+    let empty = if totals.rows == 0 { "the dataset is empty: every utterance was left out\n" } else { "" };
+    format!(
+        "{} of {} in {}, {}; {}; {speed}\n{empty}{}\n",
+        counted(totals.rows, "row"),
+        length(totals.hours * 3600.0),
+        counted(manifest.shards.len() as u64, "shard"),
+        size(totals.bytes),
+        left_out(totals),
+        shown(out)
+    )
+}
+
+/// What was left out and why, and what is wrong with the rest.
+pub(super) fn left_out(totals: &Totals) -> String {
+    let mut text = match totals.rejects {
         0 => "none left out".to_owned(),
         rejects => {
             let codes: Vec<String> =
@@ -110,18 +124,10 @@ pub(super) fn summary(manifest: &Manifest, out: &std::path::Path, heard: f64, se
             format!("{} left out ({}): see rejects.jsonl", count(rejects), codes.join(", "))
         }
     };
-    let mut warnings = String::new();
     for (code, number) in &totals.warnings {
-        let _ = write!(warnings, "; {} ({code})", counted(*number, "warning"));
+        let _ = write!(text, "; {} ({code})", counted(*number, "warning"));
     }
-    format!(
-        "{} of {} in {}, {}; {rejects}{warnings}; {speed}\n{}\n",
-        counted(totals.rows, "row"),
-        length(totals.hours * 3600.0),
-        counted(manifest.shards.len() as u64, "shard"),
-        size(totals.bytes),
-        shown(out)
-    )
+    text
 }
 
 /// The number of threads that fill the machine.

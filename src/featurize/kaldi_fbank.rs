@@ -312,6 +312,12 @@ impl Extract for Fbank {
         if let Some(generator) = frame.generator.as_mut().filter(|_| warps) {
             self.filters.design(self.warp.at(generator.unit()), &mut frame.bank);
         }
+        // The warp is the speaker's, the noise each channel's own.
+        if let Some(generator) = &mut frame.generator
+            && let Some(own) = draws.channel(&self.path)
+        {
+            *generator = own;
+        }
     }
 
     fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
@@ -427,12 +433,31 @@ mod tests {
     }
 
     #[test]
+    fn channels_share_their_warp_and_not_their_noise() {
+        let (_, sound) = golden("signal-voiced-16000");
+        let drawn = |json: &str, channel: usize| {
+            let mut fbank = settings::<KaldiFbank>(json).prepare(rate(16_000), "featurize.features.0").unwrap();
+            let mut out = Vec::new();
+            fbank.begin(Draws { seed: 17, id: "a", copy: 0, channel });
+            fbank.push(&sound, &mut out);
+            fbank.finish(&mut out).unwrap();
+            out
+        };
+        let warp = r#"{"vtln_warp": [0.9, 1.1]}"#;
+        assert!(drawn(warp, 0) == drawn(warp, 1) && drawn(warp, 0) == drawn(warp, 7));
+        let both = r#"{"vtln_warp": [0.9, 1.1], "dither": 1.0}"#;
+        assert!(
+            drawn(both, 0) != drawn(both, 1) && drawn(both, 1) != drawn(both, 2) && drawn(both, 2) == drawn(both, 2)
+        );
+    }
+
+    #[test]
     fn dither_and_warp_are_drawn_by_utterance_and_copy_alone() {
         let (_, sound) = golden("signal-voiced-16000");
         let drawn = |json: &str, id: &str, copy: u32| {
             let mut fbank = settings::<KaldiFbank>(json).prepare(rate(16_000), "featurize.features.0").unwrap();
             let mut out = Vec::new();
-            fbank.begin(Draws { seed: 17, id, copy });
+            fbank.begin(Draws { seed: 17, id, copy, channel: 0 });
             fbank.push(&sound, &mut out);
             fbank.finish(&mut out).unwrap();
             out

@@ -66,6 +66,8 @@ pub struct Decoder {
     /// What is decoded and not yet given.
     pending: Option<Piece>,
     finished: bool,
+    /// Whether the end of the file was reached and is where it may be.
+    ended: bool,
 }
 
 impl Decoder {
@@ -113,6 +115,7 @@ impl Decoder {
             stream,
             pending,
             finished: false,
+            ended: false,
         })
     }
 
@@ -148,10 +151,10 @@ impl Decoder {
         Ok(true)
     }
 
-    /// What was found wrong with a file that was read whole, once its end is reached.
+    /// What was found wrong with a file that was decoded from its start, once its end is reached.
     #[must_use]
     pub fn warning(&self) -> Option<LoadWarning> {
-        let whole = self.finished && self.pending.is_none() && self.cut == (0..u64::MAX);
+        let whole = self.ended && self.cut.start == 0;
         let claimed = self.stream.promised_samples().filter(|claimed| whole && *claimed != self.position)?;
         if self.position > claimed && self.stream.pads_its_end() {
             return None;
@@ -176,6 +179,7 @@ impl Decoder {
             };
             let Some(piece) = piece else {
                 self.check_end()?;
+                self.ended = true;
                 return Ok(None);
             };
             self.check_format(piece.start)?;
@@ -352,7 +356,10 @@ mod tests {
             decoder.warning()
         };
         assert_eq!(warning(Cut::whole()), Some(LoadWarning::LengthDiffers { claimed: 16_000, decoded: 12_000 }));
+        let longer = LoadWarning::LengthDiffers { claimed: 16_000, decoded: 12_000 };
+        assert_eq!(warning(cut(0.0, 2.0)), Some(longer), "a corpus may give the length that the header claims");
         assert_eq!(warning(cut(0.0, 0.5)), None, "a cut has not seen the end");
+        assert_eq!(warning(cut(1.0, 1.0)), None, "what lies before the cut was not decoded");
     }
 
     fn cut(start: f64, duration: f64) -> Cut {

@@ -143,7 +143,7 @@ rejects! {
             value: f32,
         },
         /// Reading the utterance takes more bytes of its file than `max_read_mib`.
-        #[error("more than {mib} MiB would have to be read")]
+        #[error("more than {mib} MiB would have to be read, the most that `max_read_mib` allows")]
         too_much_data: TooMuchData {
             /// The most that may be read, in MiB.
             mib: u64,

@@ -167,7 +167,10 @@ mod tests {
     #[test]
     fn a_spent_budget_is_known_again_behind_an_error_of_the_disk() {
         let error = io::Error::other(ReadTooMuch { bytes: 3 * MIB });
-        assert_eq!(ReadTooMuch::known(&error).unwrap().to_string(), "more than 3 MiB would have to be read");
+        assert_eq!(
+            ReadTooMuch::known(&error).unwrap().to_string(),
+            "more than 3 MiB would have to be read, the most that `max_read_mib` allows"
+        );
         assert!(ReadTooMuch::known(&io::Error::other("a fire")).is_none());
         assert!(ReadTooMuch::known(&io::Error::from_raw_os_error(5)).is_none());
     }

@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, Kind};
 use crate::family::{Entry, Family};
 use crate::featurize::Features;
 use crate::load::{Channels, Load, Quality, QualityColumns};
@@ -114,6 +114,18 @@ impl Pipeline {
             FeatureColumn { name: name.to_owned(), bins: column.bins, dtype, unit: column.unit.to_owned(), channels }
         };
         self.columns().map(decide).collect()
+    }
+
+    /// What `keep_if` can read of the sound as it was decoded, beside the corpus's columns: each with its type.
+    #[must_use]
+    pub fn measures(&self) -> Vec<(&'static str, Kind)> {
+        let mut measures =
+            vec![("duration_s", Kind::Float64), ("num_samples", Kind::Int64), ("sample_rate", Kind::Int64)];
+        if self.load.channels == Channels::Keep {
+            measures.push((NUM_CHANNELS, Kind::Int64));
+        }
+        measures.extend(Quality::COLUMNS.map(|(name, _)| (name, Kind::Float64)));
+        measures
     }
 
     /// The columns of what is found in the sound.

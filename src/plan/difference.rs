@@ -40,6 +40,11 @@ pub fn differences(before: &PlanHead, now: &PlanHead) -> Vec<Difference> {
         note(name, version(before), version(now));
     }
     compare("", &before.pipeline, &now.pipeline, &mut note);
+    if before.pipeline["keep_if"] == now.pipeline["keep_if"] {
+        // The pipeline holds it as written.
+        let filled = |head: &PlanHead| head.keep_if.as_ref().map_or("none".to_owned(), |sql| format!("`{sql}`"));
+        note("keep_if, its variables filled in", filled(before), filled(now));
+    }
     note("corpus", short(&before.corpus_hash), short(&now.corpus_hash));
     note("shards", before.num_shards.to_string(), now.num_shards.to_string());
     if found.is_empty() && before.plan_hash != now.plan_hash {
@@ -85,6 +90,7 @@ mod tests {
             pipeline_hash: "h".into(),
             plan_hash: "p".into(),
             corpus_hash: "c".into(),
+            keep_if: None,
             schema: vec![],
             num_shards: 1,
         }
@@ -97,5 +103,18 @@ mod tests {
         let found: Vec<String> = differences(&before, &now).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["featurize.features[0].kaldi_fbank.num_mel_bins: 40 there, 80 now"]);
         assert_eq!(differences(&before, &before), []);
+    }
+
+    #[test]
+    fn another_variable_is_named_by_the_condition_that_holds_it() {
+        let with = |least: u8| PlanHead {
+            keep_if: Some(format!("snr_db > {least}")),
+            plan_hash: least.to_string(),
+            ..head(json!({"keep_if": "snr_db > ${LEAST}"}))
+        };
+        let found: Vec<String> = differences(&with(10), &with(0)).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["keep_if, its variables filled in: `snr_db > 10` there, `snr_db > 0` now"]);
+        let written = PlanHead { pipeline: json!({"keep_if": "snr_db > 0"}), ..with(0) };
+        assert_eq!(differences(&with(10), &written).len(), 1);
     }
 }

@@ -17,6 +17,14 @@ pub enum PlanError {
     /// The selection does not fit the corpus.
     #[error("`select` does not fit the corpus")]
     Select(#[from] SelectError),
+    /// `select` reads what is only known of decoded sound.
+    #[error(
+        "`select` reads `{column}`, which is measured in the sound: write that part of the condition under `keep_if`"
+    )]
+    SelectMeasure {
+        /// The column.
+        column: String,
+    },
     /// `select` holds a variable without a value.
     #[error("`select` cannot be filled in")]
     Variable(#[from] VariableError),
@@ -49,6 +57,16 @@ pub enum PlanError {
         /// What the system said.
         #[source]
         source: LoadError,
+    },
+    /// A column of the corpus and one of what is found in the sound have one name.
+    #[error(
+        "the corpus has a column `{column}`, and so have the rows of their own: rename that of the corpus, or set {setting}"
+    )]
+    SoundColumnTwice {
+        /// The name.
+        column: String,
+        /// The setting that leaves the column out.
+        setting: &'static str,
     },
     /// A column of the corpus and one of the features have one name.
     #[error(

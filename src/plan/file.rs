@@ -43,6 +43,9 @@ pub struct PlanHead {
     pub plan_hash: String,
     /// BLAKE3 of the selected corpus table.
     pub corpus_hash: String,
+    /// The condition of `keep_if`, its variables filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_if: Option<String>,
     /// The columns of the rows.
     pub schema: Vec<ColumnSchema>,
     /// The number of shards.

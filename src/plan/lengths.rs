@@ -6,7 +6,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use crate::audio::Seconds;
-use crate::corpus::{CorpusTable, columns_read};
+use crate::corpus::{CorpusTable, SelectError, columns_read};
 use crate::isolation::isolated;
 use crate::load::{self, Channels, Header, Limits, Load};
 use crate::pipeline::Pipeline;
@@ -18,18 +18,31 @@ use super::PlanError;
 /// `channels: each` every channel is an utterance of its own.
 ///
 /// A recording whose header cannot be read keeps no length, passes any selection that asks for one, and becomes a reject
-/// when it is loaded: nothing is left out without a reason.
+/// when it is loaded. One whose header is fine and tells no length (a live stream, fragments) passes where the condition
+/// needs that length, so that it is null: nothing is left out without a reason.
 pub(super) fn select_and_measure(pipeline: &Pipeline, variables: &Variables) -> Result<CorpusTable, PlanError> {
     let table = pipeline.corpus.member().read(variables)?;
     let load = &pipeline.load;
     let Some(select) = &pipeline.select else { return Ok(measure(table, load)?.0) };
     let condition = select.fill(variables)?;
     // Headers are read before the selection only if it asks for what they tell: afterwards there are fewer.
-    if columns_read(&condition)?.iter().any(|column| column == "duration_s" || column == "channel") {
+    let measures = pipeline.measures();
+    let misplaced = |error: SelectError| match error {
+        SelectError::NoColumn { column, .. } if measures.iter().any(|(name, _)| *name == column) => {
+            PlanError::SelectMeasure { column }
+        }
+        error => PlanError::Select(error),
+    };
+    let columns = columns_read(&condition)?;
+    let reads = |name: &str| columns.iter().any(|column| column == name);
+    if reads("duration_s") || reads("channel") {
         let (table, unreadable) = measure(table, load)?;
-        return Ok(table.select_keeping(&condition, |row| unreadable.contains(table.id(row)))?);
+        let endless = |row: usize| reads("duration_s") && table.duration_s(row).is_none();
+        let keep =
+            |row: usize, answer: Option<bool>| unreadable.contains(table.id(row)) || (answer.is_none() && endless(row));
+        return table.select_keeping(&condition, keep).map_err(misplaced);
     }
-    Ok(measure(table.select(&condition)?, load)?.0)
+    Ok(measure(table.select(&condition).map_err(misplaced)?, load)?.0)
 }
 
 /// Fills in what is missing, and gives the ids of the recordings whose headers cannot be read.

@@ -14,10 +14,10 @@ use std::ops::Range;
 use crate::audio::{Hertz, Seconds};
 use crate::corpus::{CorpusTable, Kind, RowCondition, Value};
 use crate::engines::engines;
-use crate::load::{Channels, Quality};
+use crate::load::Channels;
 use crate::pipeline::Pipeline;
 use crate::variables::Variables;
-use crate::write::RowSchema;
+use crate::write::{NUM_CHANNELS, RowSchema};
 
 pub use difference::{Difference, differences};
 pub use error::PlanError;
@@ -80,7 +80,15 @@ impl Plan {
             features: pipeline.feature_columns(),
         };
         if let Some(column) = schema.repeated() {
-            return Err(PlanError::ColumnTwice { column });
+            let setting = match column.as_str() {
+                NUM_CHANNELS => "`load.channels` to another value than `keep`",
+                _ => "`load.quality: none`",
+            };
+            return Err(if schema.sound.iter().any(|sound| sound.name == column) {
+                PlanError::SoundColumnTwice { column, setting }
+            } else {
+                PlanError::ColumnTwice { column }
+            });
         }
         let sizes = (0..table.len()).map(|row| estimated_bytes(&pipeline, &schema, table.duration_s(row)));
         let (shards, estimated_bytes) = cut_shards(sizes, pipeline.write.member().shard_bytes());
@@ -124,6 +132,7 @@ impl Plan {
             pipeline_hash: self.pipeline.hash(),
             plan_hash: self.hash.clone(),
             corpus_hash: self.corpus_hash.clone(),
+            keep_if: self.keep_if.as_ref().map(|condition| condition.sql().to_owned()),
             schema: self.schema.describe(),
             num_shards: self.shards.len(),
         }
@@ -135,12 +144,13 @@ fn keep_if(pipeline: &Pipeline, table: &CorpusTable, variables: &Variables) -> R
     let Some(written) = &pipeline.keep_if else { return Ok(None) };
     let condition = RowCondition::parse(&written.fill(variables).map_err(PlanError::KeepIfVariable)?);
     let condition = condition.map_err(PlanError::KeepIf)?;
-    let measures = Quality::COLUMNS.map(|(name, _)| name);
+    let measures = pipeline.measures();
+    let of_sound = |column: &&String| measures.iter().any(|(name, _)| name == column);
     let own = |column: &&String| table.extras().any(|(name, _)| name == **column);
-    if let Some(column) = condition.columns().iter().filter(own).find(|column| measures.contains(&column.as_str())) {
+    if let Some(column) = condition.columns().iter().filter(own).find(of_sound) {
         return Err(PlanError::MeasureInCorpus { column: column.clone() });
     }
-    let there: Vec<(&str, Kind)> = table.columns().chain(measures.map(|name| (name, Kind::Float64))).collect();
+    let there: Vec<(&str, Kind)> = measures.iter().copied().chain(table.columns()).collect();
     condition.check(there.iter().copied()).map_err(PlanError::KeepIf)?;
     Ok(Some(condition))
 }

@@ -9,7 +9,7 @@
 //! ring through the whole block.
 
 use std::f64::consts::PI;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
@@ -48,31 +48,32 @@ impl Design {
     }
 }
 
-/// One pair of rates and one filter.
-pub(super) struct FftResampler {
+/// One pair of rates and one filter: what channels share, for each of them waits for its next block on its own.
+struct Filter {
     ratio: Ratio,
     forward: Arc<dyn RealToComplex<f32>>,
     inverse: Arc<dyn ComplexToReal<f32>>,
     /// The filter's spectrum, real as the filter is symmetric, over the bins that both rates have; with the transforms' scale.
-    filter: Vec<f32>,
-    /// Samples on their way into the transform, `[transform in]`, of which `filled` are there.
+    gains: Vec<f32>,
+    /// Samples of a transform at the rate in.
+    samples_in: usize,
+    /// Samples at either end of a transform that its neighbours give, at the rate in and at the rate out.
+    edge_in: usize,
+    edge_out: usize,
+    /// What a block is transformed in. Channels of one thread take turns, so that nobody waits for it.
+    room: Mutex<Room>,
+}
+
+struct Room {
     samples: Vec<f32>,
-    filled: usize,
-    /// The samples that the next block sees again.
-    again: Vec<f32>,
     spectrum: Vec<Complex<f32>>,
     cut: Vec<Complex<f32>>,
     block: Vec<f32>,
     scratch: Vec<Complex<f32>>,
-    /// Samples at either end of a transform that its neighbours give, at the rate in and at the rate out.
-    edge_in: usize,
-    edge_out: usize,
-    taken: u64,
-    given: u64,
 }
 
-impl FftResampler {
-    pub(super) fn new(from: Hertz, to: Hertz, design: Design) -> Result<Self, ResampleError> {
+impl Filter {
+    fn new(from: Hertz, to: Hertz, design: Design) -> Result<Self, ResampleError> {
         let ratio = Ratio::new(from, to);
         let (short, long) = (ratio.from.min(ratio.to), ratio.from.max(ratio.to));
         // In samples of the lower rate; then in blocks of the shortest length that is whole at both rates.
@@ -93,82 +94,122 @@ impl FftResampler {
         let scale = ratio.from as f64 / short as f64;
         let cutoff = f64::midpoint(design.pass, 1.0) / scale;
         let bins = samples_in.min(samples_out) / 2;
-        let filter = spectrum(samples_in, bins, reach * scale, cutoff, design.attenuation_db);
+        let gains = spectrum(samples_in, bins, reach * scale, cutoff, design.attenuation_db);
         let mut planner = RealFftPlanner::new();
         let (forward, inverse) = (planner.plan_fft_forward(samples_in), planner.plan_fft_inverse(samples_out));
         let scratch = forward.get_scratch_len().max(inverse.get_scratch_len());
-        Ok(Self {
-            ratio,
-            filter,
+        let room = Mutex::new(Room {
             samples: forward.make_input_vec(),
-            filled: edge_in,
-            again: vec![0.0; 2 * edge_in],
             spectrum: forward.make_output_vec(),
             cut: inverse.make_input_vec(),
             block: inverse.make_output_vec(),
             scratch: vec![Complex::default(); scratch],
-            edge_in,
-            edge_out,
-            taken: 0,
-            given: 0,
-            forward,
-            inverse,
-        })
+        });
+        Ok(Self { ratio, forward, inverse, gains, samples_in, edge_in, edge_out, room })
+    }
+
+    /// Transforms one block, silence following `samples` if they are too few, and appends what is whole of it, `at_most`
+    /// samples; gives their number.
+    fn transform(&self, samples: &[f32], at_most: u64, out: &mut Vec<f32>) -> usize {
+        // What a panic left in the room is overwritten.
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let Room { samples: block_in, spectrum, cut, block, scratch } = &mut *room;
+        block_in[..samples.len()].copy_from_slice(samples);
+        block_in[samples.len()..].fill(0.0);
+        let rough = &mut scratch[..self.forward.get_scratch_len()];
+        let done = self.forward.process_with_scratch(block_in, spectrum, rough);
+        debug_assert!(done.is_ok(), "the buffers were made for this transform");
+        for ((to, from), gain) in cut.iter_mut().zip(&*spectrum).zip(&self.gains) {
+            *to = from * gain;
+        }
+        // The inverse transform used the buffer for its own ends.
+        cut[self.gains.len()..].fill(Complex::default());
+        let rough = &mut scratch[..self.inverse.get_scratch_len()];
+        let done = self.inverse.process_with_scratch(cut, block, rough);
+        debug_assert!(
+            done.is_ok(),
+            "the first bin is real, the last is zero, the buffers were made for this transform"
+        );
+        let whole = &block[self.edge_out..block.len() - self.edge_out];
+        let whole = &whole[..whole.len().min(usize::try_from(at_most).unwrap_or(usize::MAX))];
+        out.extend_from_slice(whole);
+        whole.len()
+    }
+
+    /// Bytes that it takes, the transforms' own tables estimated.
+    fn bytes(&self) -> usize {
+        let room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let complex = room.spectrum.len() + room.cut.len() + room.scratch.len();
+        let real = room.samples.len() + room.block.len() + self.gains.len();
+        let tables = room.samples.len() + room.block.len();
+        (complex + tables) * size_of::<Complex<f32>>() + real * size_of::<f32>()
+    }
+}
+
+/// One channel on its way through a filter.
+pub(super) struct FftResampler {
+    filter: Arc<Filter>,
+    /// Samples that wait for their block to fill, the overlap with the block before included.
+    waiting: Vec<f32>,
+    taken: u64,
+    given: u64,
+}
+
+impl FftResampler {
+    pub(super) fn new(from: Hertz, to: Hertz, design: Design) -> Result<Self, ResampleError> {
+        Ok(Self::through(Arc::new(Filter::new(from, to, design)?)))
+    }
+
+    /// For one more channel: the filter is shared.
+    pub(super) fn another(&self) -> Self {
+        Self::through(self.filter.clone())
+    }
+
+    fn through(filter: Arc<Filter>) -> Self {
+        let mut waiting = Vec::with_capacity(filter.samples_in);
+        waiting.resize(filter.edge_in, 0.0);
+        Self { filter, waiting, taken: 0, given: 0 }
+    }
+
+    /// Bytes that it takes: its own, and its part of the filter.
+    pub(super) fn bytes(&self) -> usize {
+        self.waiting.capacity() * size_of::<f32>() + self.filter.bytes() / Arc::strong_count(&self.filter)
     }
 
     pub(super) fn push(&mut self, mut samples: &[f32], out: &mut Vec<f32>) {
         self.taken += samples.len() as u64;
         while !samples.is_empty() {
-            let (now, later) = samples.split_at(samples.len().min(self.samples.len() - self.filled));
-            self.samples[self.filled..self.filled + now.len()].copy_from_slice(now);
-            self.filled += now.len();
+            let (now, later) = samples.split_at(samples.len().min(self.filter.samples_in - self.waiting.len()));
+            self.waiting.extend_from_slice(now);
             samples = later;
-            if self.filled == self.samples.len() {
+            if self.waiting.len() == self.filter.samples_in {
                 self.transform(u64::MAX, out);
             }
         }
     }
 
     pub(super) fn finish(&mut self, out: &mut Vec<f32>) {
-        let total = self.ratio.length_after(self.taken);
+        let total = self.filter.ratio.length_after(self.taken);
         while self.given < total {
-            self.samples[self.filled..].fill(0.0);
             self.transform(total - self.given, out);
         }
         self.reset();
     }
 
     pub(super) fn reset(&mut self) {
-        self.samples[..self.edge_in].fill(0.0);
-        self.filled = self.edge_in;
+        self.waiting.clear();
+        self.waiting.resize(self.filter.edge_in, 0.0);
         self.taken = 0;
         self.given = 0;
     }
 
-    /// Transforms one block and appends what is whole of it, `at_most` samples.
+    /// Transforms what waits as one block, and keeps what the next one sees again.
     fn transform(&mut self, at_most: u64, out: &mut Vec<f32>) {
-        let overlap = self.again.len();
-        self.again.copy_from_slice(&self.samples[self.samples.len() - overlap..]);
-        let scratch = &mut self.scratch[..self.forward.get_scratch_len()];
-        let done = self.forward.process_with_scratch(&mut self.samples, &mut self.spectrum, scratch);
-        debug_assert!(done.is_ok(), "the buffers were made for this transform");
-        for ((to, from), gain) in self.cut.iter_mut().zip(&self.spectrum).zip(&self.filter) {
-            *to = from * gain;
-        }
-        // The inverse transform used the buffer for its own ends.
-        self.cut[self.filter.len()..].fill(Complex::default());
-        let scratch = &mut self.scratch[..self.inverse.get_scratch_len()];
-        let done = self.inverse.process_with_scratch(&mut self.cut, &mut self.block, scratch);
-        debug_assert!(
-            done.is_ok(),
-            "the first bin is real, the last is zero, the buffers were made for this transform"
-        );
-        let whole = &self.block[self.edge_out..self.block.len() - self.edge_out];
-        let whole = &whole[..whole.len().min(usize::try_from(at_most).unwrap_or(usize::MAX))];
-        out.extend_from_slice(whole);
-        self.given += whole.len() as u64;
-        self.samples[..overlap].copy_from_slice(&self.again);
-        self.filled = overlap;
+        self.given += self.filter.transform(&self.waiting, at_most, out) as u64;
+        let overlap = 2 * self.filter.edge_in;
+        let done = (self.filter.samples_in - overlap).min(self.waiting.len());
+        self.waiting.drain(..done);
+        self.waiting.resize(overlap, 0.0);
     }
 }
 

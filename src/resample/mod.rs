@@ -55,7 +55,7 @@ pub struct Resample {
 /// `kernel: torchaudio` gives the samples of `torchaudio.transforms.Resample`, for models whose training data went through
 /// that. Its default is a soft filter: it loses 2.4 dB at 0.9 of the Nyquist frequency and lets aliases through at −10 dB. It takes the
 /// settings of torchaudio: `lowpass_filter_width` (zero crossings of the sinc to either side, 1 to 1024, default 6), `rolloff` (a share
-/// of the lower Nyquist frequency, above 0 to 1, default 0.99), `resampling_method` (`sinc_interp_hann` or
+/// of the lower Nyquist frequency, 0.01 to 1, default 0.99), `resampling_method` (`sinc_interp_hann` or
 /// `sinc_interp_kaiser`, default `sinc_interp_hann`) and `beta` (the shape of Kaiser's window, 0 to 100, default
 /// 14.769656459379492):
 ///

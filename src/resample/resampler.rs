@@ -56,6 +56,8 @@ rejects! {
 /// ```
 pub struct Resampler {
     engine: Engine,
+    from: Hertz,
+    to: Hertz,
 }
 
 /// What does the work.
@@ -80,7 +82,34 @@ impl Resampler {
             Method::Kernel(Kernel::Torchaudio(kernel)) => Engine::Sinc(Box::new(SincResampler::new(from, to, kernel)?)),
             Method::Kernel(Kernel::Rubato) => Engine::Rubato(Box::new(RubatoResampler::new(from, to)?)),
         };
-        Ok(Self { engine })
+        Ok(Self { engine, from, to })
+    }
+
+    /// A resampler of one more channel between the same rates. Filters and plans are shared with this one, where the method
+    /// allows (not rubato's): both belong to one thread, or wait for each other.
+    ///
+    /// # Errors
+    ///
+    /// None that [`new`](Self::new) did not give.
+    pub fn another(&self) -> Result<Self, ResampleError> {
+        let engine = match &self.engine {
+            Engine::Nothing => Engine::Nothing,
+            Engine::Fft(fft) => Engine::Fft(Box::new(fft.another())),
+            Engine::Sinc(sinc) => Engine::Sinc(Box::new(sinc.another())),
+            Engine::Rubato(_) => Engine::Rubato(Box::new(RubatoResampler::new(self.from, self.to)?)),
+        };
+        Ok(Self { engine, from: self.from, to: self.to })
+    }
+
+    /// Bytes of memory that it takes, about; of what several share, its part.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match &self.engine {
+            Engine::Nothing => 0,
+            Engine::Fft(fft) => fft.bytes(),
+            Engine::Sinc(sinc) => sinc.bytes(),
+            Engine::Rubato(rubato) => rubato.bytes(),
+        }
     }
 
     /// Takes the next samples, mono, and appends to `out` what they complete: nothing, a few or whole blocks.
@@ -196,6 +225,35 @@ mod tests {
                 assert!(out == whole, "{from} -> {to} in pieces of {size}, {method:?}");
             }
         }
+    }
+
+    #[test]
+    fn channels_that_share_a_filter_do_not_hear_each_other() {
+        let (left, right) = (noise(9_001), noise(20_002).split_off(11_001));
+        for (from, to, method) in cases() {
+            let mut channels = vec![resampler(from, to, &method)];
+            channels.push(channels[0].another().unwrap());
+            let mut out = [Vec::new(), Vec::new()];
+            for (left, right) in left.chunks(1_000).zip(right.chunks(1_000)) {
+                channels[0].push(left, &mut out[0]);
+                channels[1].push(right, &mut out[1]);
+            }
+            for (channel, out) in channels.iter_mut().zip(&mut out) {
+                channel.finish(out);
+            }
+            assert!(out[0] == convert(from, to, &method, &left), "{from} -> {to}, {method:?}");
+            assert!(out[1] == convert(from, to, &method, &right), "{from} -> {to}, {method:?}");
+        }
+    }
+
+    #[test]
+    fn many_channels_at_an_odd_rate_take_little_more_than_their_sound() {
+        let first = resampler(500_009, 16_000, &METHODS[0]);
+        let alone = first.bytes();
+        let others: Vec<Resampler> = (1..64).map(|_| first.another().unwrap()).collect();
+        let all = first.bytes() + others.iter().map(Resampler::bytes).sum::<usize>();
+        // Of its own, each has room for a block: two million samples.
+        assert!(alone > 40 << 20 && all < alone + 64 * (8 << 20), "{alone} {all}");
     }
 
     #[test]

@@ -52,6 +52,12 @@ impl RubatoResampler {
         })
     }
 
+    /// Bytes that it takes, the transforms' own estimated: rubato keeps the filter's spectrum, and two blocks at each end.
+    pub(super) fn bytes(&self) -> usize {
+        let block = self.waiting.capacity() + self.block.len();
+        8 * block * size_of::<f32>()
+    }
+
     pub(super) fn push(&mut self, mut samples: &[f32], out: &mut Vec<f32>) {
         self.taken += samples.len() as u64;
         let block_in = self.fft.input_frames_next();

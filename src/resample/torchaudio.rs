@@ -11,6 +11,7 @@
 //! sample of some recordings: at 44.1 to 16 kHz from 65,536 samples out, of one length in 441.
 
 use std::f64::consts::PI;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::de::{Error as _, Unexpected};
@@ -29,9 +30,9 @@ pub struct Torchaudio {
     #[serde(deserialize_with = "width")]
     #[schemars(range(min = 1, max = 1024))]
     pub lowpass_filter_width: u32,
-    /// Where the filter has half its level, as a share of the lower Nyquist frequency, above 0 to 1.
+    /// Where the filter has half its level, as a share of the lower Nyquist frequency, 0.01 to 1.
     #[serde(deserialize_with = "share")]
-    #[schemars(extend("exclusiveMinimum" = 0.0, "maximum" = 1.0))]
+    #[schemars(range(min = 0.01, max = 1.0))]
     pub rolloff: f64,
     /// The window of the sinc.
     pub resampling_method: ResamplingMethod,
@@ -67,8 +68,8 @@ fn width<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
 
 fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let value = f64::deserialize(deserializer)?;
-    let valid = value > 0.0 && value <= 1.0;
-    valid.then_some(value).ok_or_else(|| D::Error::invalid_value(Unexpected::Float(value), &"a share above 0 to 1"))
+    let valid = (0.01..=1.0).contains(&value);
+    valid.then_some(value).ok_or_else(|| D::Error::invalid_value(Unexpected::Float(value), &"a share of 0.01 to 1"))
 }
 
 fn shape<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
@@ -118,8 +119,8 @@ const BLOCK_TAPS: usize = 4_096;
 /// Samples that are taken in before the oldest are dropped; bounds the memory whatever is pushed.
 const PIECE: usize = 4_096;
 
-/// One pair of rates and one kernel.
-pub(super) struct SincResampler {
+/// One pair of rates and one kernel: what channels share.
+struct Phases {
     ratio: Ratio,
     /// `[outputs of a block][length]`: each phase's kernel without the zeros to its sides, filled up to whole lanes.
     taps: Vec<f32>,
@@ -128,28 +129,34 @@ pub(super) struct SincResampler {
     starts: Vec<usize>,
     /// Samples before time zero that phase 0 takes.
     before: usize,
+    /// From one block to the next, in input samples.
+    step: usize,
+}
+
+/// One channel on its way through a kernel.
+pub(super) struct SincResampler {
+    phases: Arc<Phases>,
     /// The samples that outputs still need.
     samples: Vec<f32>,
     /// Where in `samples` the first kernel of the next block begins.
     block: usize,
-    /// From one block to the next, in input samples.
-    step: usize,
     taken: u64,
     given: u64,
 }
 
-impl SincResampler {
-    pub(super) fn new(from: Hertz, to: Hertz, kernel: &Torchaudio) -> Result<Self, ResampleError> {
+impl Phases {
+    fn new(from: Hertz, to: Hertz, kernel: &Torchaudio) -> Result<Self, ResampleError> {
         let ratio = Ratio::new(from, to);
         let base = ratio.from.min(ratio.to) as f64 * kernel.rolloff;
         // In input samples; torchaudio's `width`, before it is rounded up.
         let reach = f64::from(kernel.lowpass_filter_width) * ratio.from as f64 / base;
-        let length = (2.0 * reach) as u64 + 1;
-        let numbers = length.next_multiple_of(LANES as u64).saturating_mul(ratio.to);
-        if numbers > MOST_TAPS {
-            return Err(ResampleError::KernelTooLarge { from, to, numbers });
+        // As a float it cannot overflow, whatever the settings.
+        let numbers = (2.0 * reach + LANES as f64) * ratio.to as f64;
+        if numbers > MOST_TAPS as f64 {
+            return Err(ResampleError::KernelTooLarge { from, to, numbers: numbers as u64 });
         }
-        let length = length.next_multiple_of(LANES as u64) as usize;
+        let length = (2.0 * reach) as usize + 1;
+        let length = length.next_multiple_of(LANES);
         let before = reach.ceil() as usize;
         let scale = base / ratio.from as f64;
         let mut taps = Vec::with_capacity(length * ratio.to as usize);
@@ -173,8 +180,31 @@ impl SincResampler {
             starts.extend_from_within(..kernels);
             starts[repeat * kernels..].iter_mut().for_each(|start| *start += repeat * step);
         }
-        let samples = vec![0.0; before];
-        Ok(Self { ratio, taps, length, starts, before, samples, block: 0, step: step * repeats, taken: 0, given: 0 })
+        Ok(Self { ratio, taps, length, starts, before, step: step * repeats })
+    }
+
+    fn bytes(&self) -> usize {
+        self.taps.len() * size_of::<f32>() + self.starts.len() * size_of::<usize>()
+    }
+}
+
+impl SincResampler {
+    pub(super) fn new(from: Hertz, to: Hertz, kernel: &Torchaudio) -> Result<Self, ResampleError> {
+        Ok(Self::through(Arc::new(Phases::new(from, to, kernel)?)))
+    }
+
+    /// For one more channel: the kernels are shared.
+    pub(super) fn another(&self) -> Self {
+        Self::through(self.phases.clone())
+    }
+
+    fn through(phases: Arc<Phases>) -> Self {
+        Self { samples: vec![0.0; phases.before], phases, block: 0, taken: 0, given: 0 }
+    }
+
+    /// Bytes that it takes: its own, and its part of the kernels.
+    pub(super) fn bytes(&self) -> usize {
+        self.samples.capacity() * size_of::<f32>() + self.phases.bytes() / Arc::strong_count(&self.phases)
     }
 
     pub(super) fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
@@ -186,7 +216,7 @@ impl SincResampler {
     }
 
     pub(super) fn finish(&mut self, out: &mut Vec<f32>) {
-        let total = self.ratio.length_after(self.taken);
+        let total = self.phases.ratio.length_after(self.taken);
         while self.given < total {
             self.samples.resize(self.samples.len() + PIECE, 0.0);
             self.convolve(total - self.given, out);
@@ -196,24 +226,25 @@ impl SincResampler {
 
     pub(super) fn reset(&mut self) {
         self.samples.clear();
-        self.samples.resize(self.before, 0.0);
+        self.samples.resize(self.phases.before, 0.0);
         (self.block, self.taken, self.given) = (0, 0, 0);
     }
 
     /// Appends the outputs whose samples are all there, `at_most` of them, and drops what no further output needs.
     fn convolve(&mut self, at_most: u64, out: &mut Vec<f32>) {
+        let Phases { taps, length, starts, step, .. } = &*self.phases;
         let before = out.len();
         let at_most = usize::try_from(at_most).unwrap_or(usize::MAX);
         loop {
             // Only the last block of an utterance is cut short.
-            let kernels = self.starts.len().min(at_most - (out.len() - before));
+            let kernels = starts.len().min(at_most - (out.len() - before));
             let Some(last) = kernels.checked_sub(1) else { break };
-            let Some(samples) = self.samples.get(self.block..self.block + self.starts[last] + self.length) else {
+            let Some(samples) = self.samples.get(self.block..self.block + starts[last] + length) else {
                 break;
             };
-            let kernels = self.taps.chunks_exact(self.length).zip(&self.starts).take(kernels);
-            out.extend(kernels.map(|(taps, &start)| dot(taps, &samples[start..start + self.length])));
-            self.block += self.step;
+            let kernels = taps.chunks_exact(*length).zip(starts).take(kernels);
+            out.extend(kernels.map(|(taps, &start)| dot(taps, &samples[start..start + length])));
+            self.block += step;
         }
         self.given += (out.len() - before) as u64;
         let done = self.block.min(self.samples.len());
@@ -249,8 +280,8 @@ mod tests {
         assert_eq!(serde_json::from_str::<Torchaudio>("{}").unwrap(), Torchaudio::default());
         for (json, says) in [
             (r#"{"lowpass_filter_width": 0}"#, "1 to 1024"),
-            (r#"{"rolloff": 0}"#, "above 0 to 1"),
-            (r#"{"rolloff": 1.01}"#, "above 0 to 1"),
+            (r#"{"rolloff": 0.0099}"#, "0.01 to 1"),
+            (r#"{"rolloff": 1.01}"#, "0.01 to 1"),
             (r#"{"beta": -1}"#, "0 to 100"),
             (r#"{"resampling_method": "hann"}"#, "`sinc_interp_hann`"),
             (r#"{"roll_off": 1}"#, "`rolloff`"),
@@ -300,5 +331,10 @@ mod tests {
     fn a_kernel_that_would_fill_the_memory_is_refused() {
         let resampler = SincResampler::new(rate(44_101), rate(4_000_000_000), &Torchaudio::default());
         assert_eq!(resampler.err().map(|error| error.code()), Some("kernel_too_large"));
+        for rolloff in [1e-30, f64::MIN_POSITIVE] {
+            let resampler =
+                SincResampler::new(rate(44_100), rate(16_000), &Torchaudio { rolloff, ..Torchaudio::DEFAULT });
+            assert_eq!(resampler.err().map(|error| error.code()), Some("kernel_too_large"));
+        }
     }
 }

@@ -63,8 +63,8 @@ pub trait Watch: Sync {
     fn row(&self, seconds: f64);
     /// A row was made of a recording that has something wrong.
     fn warning(&self, warning: &Warning);
-    /// An utterance was left out.
-    fn reject(&self, reject: &Reject, planned_seconds: f64);
+    /// An utterance of so many planned seconds was left out, after so many were heard to the end.
+    fn reject(&self, reject: &Reject, planned_seconds: f64, heard_seconds: f64);
     /// A shard was committed.
     fn shard(&self, shard: usize);
 }
@@ -77,7 +77,7 @@ impl Watch for Silent {
     fn start(&self, _: usize, _: f64, _: usize, _: usize) {}
     fn row(&self, _: f64) {}
     fn warning(&self, _: &Warning) {}
-    fn reject(&self, _: &Reject, _: f64) {}
+    fn reject(&self, _: &Reject, _: f64, _: f64) {}
     fn shard(&self, _: usize) {}
 }
 
@@ -207,7 +207,8 @@ fn make_shards(
 ) -> Result<(), RunError> {
     let positions: Vec<usize> = missing.iter().flat_map(|shard| plan.shards[*shard].clone()).collect();
     let planned_seconds = |position: usize| plan.table.duration_s(plan.entry(position).utterance).unwrap_or(0.0);
-    let seconds = positions.iter().map(|position| planned_seconds(*position)).sum();
+    // The sum of no floats is −0.0.
+    let seconds = positions.iter().fold(0.0, |sum, position| sum + planned_seconds(*position));
     watch.start(positions.len(), seconds, mine.len(), mine.len() - missing.len());
 
     // A worker's shards may hold more than their share of bad files: the fraction is that of the whole plan.
@@ -245,8 +246,8 @@ fn make_shards(
                     shard.push(plan.entry(positions[job]), row)?;
                 }
                 Err(Fault::World { path, source }) => return Err(RunError::Input { path, source }),
-                Err(Fault::Utterance(reject)) => {
-                    watch.reject(&reject, planned_seconds(positions[job]));
+                Err(Fault::Utterance { reject, seconds }) => {
+                    watch.reject(&reject, planned_seconds(positions[job]), seconds);
                     if reject.is_fault() && plan.pipeline.load.on_error == OnError::Stop {
                         return Err(RunError::Stopped { reject });
                     }

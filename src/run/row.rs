@@ -19,7 +19,7 @@ use crate::seed::Draws;
 use crate::write::{Cell, FeatureColumn};
 
 use super::cell::{CELL_BYTES, CellInWork};
-use super::keep_if::{KeepError, keep, measured};
+use super::keep_if::{Heard, KeepError, keep, measured};
 use super::order::Weigh;
 
 /// A row, ready to be written.
@@ -47,8 +47,12 @@ impl MadeRow {
 /// Why there is no row.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The utterance is wrong: it is left out.
-    Utterance(Box<Reject>),
+    /// The utterance is left out: it is wrong, or `keep_if` does not want it.
+    Utterance {
+        reject: Box<Reject>,
+        /// Seconds of sound that were decoded and heard to the end all the same.
+        seconds: f64,
+    },
     /// The world is wrong: the run stops.
     World { path: PathBuf, source: io::Error },
 }
@@ -61,9 +65,12 @@ impl Weigh for Result<MadeRow, Fault> {
     }
 }
 
-/// Filters that a thread keeps, one for each rate and channel. Corpora have a few; a folder of thousands must not fill the
+/// Resamplers that a thread keeps, one for each rate and channel. Corpora have a few; a folder of thousands must not fill the
 /// memory.
 const RATES: usize = 16;
+
+/// Bytes that they may take while another rate is at hand: a few of odd rates take as much as hundreds of usual ones.
+const RESAMPLER_BYTES: usize = 128 << 20;
 
 /// What one thread keeps from utterance to utterance: decoders' blocks, filters and FFT plans.
 pub(super) struct Worker<'p> {
@@ -109,6 +116,7 @@ impl<'p> Worker<'p> {
             }
         };
         let table = &self.plan.table;
+        let seconds = if let Failure::Keep { seconds, .. } = &failure { *seconds } else { 0.0 };
         let (stage, code, message) = match failure {
             Failure::World(source) => {
                 return Err(Fault::World { path: table.audio_path(entry.utterance), source });
@@ -116,17 +124,18 @@ impl<'p> Worker<'p> {
             Failure::Load(error) => ("load".to_owned(), error.code(), chain(&error)),
             Failure::Resample(error) => ("resample".to_owned(), error.code(), chain(&error)),
             Failure::Extract { column, error } => (format!("featurize.{column}"), error.code(), chain(&error)),
-            Failure::Keep(error) => ("keep_if".to_owned(), error.code(), chain(&error)),
+            Failure::Keep { error, .. } => ("keep_if".to_owned(), error.code(), chain(&error)),
             Failure::Panic { stage, error } => (stage.to_owned(), error.code(), error.to_string()),
         };
-        Err(Fault::Utterance(Box::new(Reject {
+        let reject = Box::new(Reject {
             id: table.id(entry.utterance).to_owned(),
             copy: entry.copy,
             audio: table.audio(entry.utterance).to_owned(),
             stage,
             code: code.to_owned(),
             message,
-        })))
+        });
+        Err(Fault::Utterance { reject, seconds })
     }
 
     fn try_make(&mut self, entry: Entry) -> Result<MadeRow, Failure> {
@@ -151,10 +160,12 @@ impl<'p> Worker<'p> {
             listener.begin(native);
             resampler.reset();
         }
-        let draws = Draws { seed: pipeline.seed, id: table.id(row), copy: entry.copy };
-        for (extractor, cell) in extractors.iter_mut().zip(cells.iter_mut()).flat_map(|(e, c)| e.iter_mut().zip(c)) {
-            cell.begin(CELL_BYTES / channels);
-            extractor.begin(draws);
+        for (channel, (extractors, cells)) in extractors.iter_mut().zip(cells.iter_mut()).enumerate() {
+            let draws = Draws { seed: pipeline.seed, id: table.id(row), copy: entry.copy, channel };
+            for (extractor, cell) in extractors.iter_mut().zip(cells) {
+                cell.begin(CELL_BYTES / channels);
+                extractor.begin(draws);
+            }
         }
 
         let mut num_samples = 0;
@@ -186,7 +197,8 @@ impl<'p> Worker<'p> {
         self.stage = "load";
         let quality = Listener::finish(listeners, pipeline.load.silence)?;
         self.stage = "keep_if";
-        keep(self.plan, row, quality.as_ref())?;
+        let heard = Heard { num_samples, sample_rate: rate, channels, quality };
+        keep(self.plan, row, &heard).map_err(|error| Failure::Keep { error, seconds: heard.seconds() })?;
         self.stage = "featurize";
         let mut made = Vec::with_capacity(schema.features.len());
         let mut moments = Vec::with_capacity(schema.features.len());
@@ -217,9 +229,11 @@ impl<'p> Worker<'p> {
     /// Sees to it that there are filters and extractors for so many channels.
     fn make_ready(&mut self, native: Hertz, rate: Hertz, channels: usize) -> Result<(), Failure> {
         let Plan { pipeline, schema, .. } = self.plan;
-        if self.resamplers.values().map(Vec::len).sum::<usize>() > RATES.max(channels) {
-            self.resamplers.clear();
-            self.extractors.clear();
+        let kept = || self.resamplers.values().flatten();
+        if kept().count() > RATES.max(channels) || kept().map(Resampler::bytes).sum::<usize>() > RESAMPLER_BYTES {
+            self.resamplers.retain(|kept, _| *kept == native);
+            self.resamplers.entry(native).or_default().truncate(channels);
+            self.extractors.retain(|kept, _| *kept == rate);
         }
         let quality = measured(self.plan);
         let resamplers = self.resamplers.entry(native).or_default();
@@ -227,10 +241,14 @@ impl<'p> Worker<'p> {
         for channel in 0..channels {
             if channel >= resamplers.len() {
                 let method = pipeline.resample.as_ref().map_or_else(Method::default, |resample| resample.method);
-                resamplers.push(Resampler::new(native, rate, &method).map_err(Failure::Resample)?);
+                let made = match resamplers.first() {
+                    Some(first) => first.another(),
+                    None => Resampler::new(native, rate, &method),
+                };
+                resamplers.push(made.map_err(Failure::Resample)?);
             }
             if channel >= extractors.len() {
-                extractors.push(prepare(self.plan, rate, channel)?);
+                extractors.push(prepare(self.plan, rate)?);
             }
             if channel >= self.blocks.len() {
                 self.blocks.push(Vec::new());
@@ -272,15 +290,11 @@ fn in_column(column: &FeatureColumn) -> impl Fn(ExtractError) -> Failure {
     |error| Failure::Extract { column: column.name.clone(), error }
 }
 
-/// The pipeline's extractors for one channel of sound at `rate`; each channel has draws of its own. Without `resample`, a
-/// setting may first meet a rate that it does not fit in the middle of a corpus.
-fn prepare(plan: &Plan, rate: Hertz, channel: usize) -> Result<Vec<Box<dyn Extract>>, Failure> {
-    let path = |column: &str| match channel {
-        0 => format!("featurize.{column}.0"),
-        channel => format!("featurize.{column}.0.channel.{channel}"),
-    };
+/// The pipeline's extractors for one channel of sound at `rate`. Without `resample`, a setting may first meet a rate that it
+/// does not fit in the middle of a corpus.
+fn prepare(plan: &Plan, rate: Hertz) -> Result<Vec<Box<dyn Extract>>, Failure> {
     let prepare = |(column, features): (&str, &Features)| {
-        let made = features.member().prepare(rate, &path(column));
+        let made = features.member().prepare(rate, &format!("featurize.{column}.0"));
         made.map_err(|setting| Failure::Extract { column: column.to_owned(), error: ExtractError::Setting { setting } })
     };
     plan.pipeline.columns().map(prepare).collect()
@@ -292,14 +306,8 @@ enum Failure {
     Load(LoadError),
     Resample(ResampleError),
     Extract { column: String, error: ExtractError },
-    Keep(KeepError),
+    Keep { error: KeepError, seconds: f64 },
     Panic { stage: &'static str, error: Panic },
-}
-
-impl From<KeepError> for Failure {
-    fn from(error: KeepError) -> Self {
-        Self::Keep(error)
-    }
 }
 
 impl From<LoadError> for Failure {

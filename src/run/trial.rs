@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use crate::plan::Plan;
 
 use super::order::in_order;
-use super::row::Worker;
+use super::row::{Fault, Worker};
 use super::{RunError, pool};
 
 /// What a trial came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trial {
-    /// Utterances that gave rows.
+    /// Utterances that gave rows, or that `keep_if` left out once they were made.
     pub utterances: usize,
     /// Seconds of sound in them.
     pub sound_s: f64,
@@ -21,7 +21,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Seconds of sound a second; none if no utterance gave a row.
+    /// Seconds of sound a second; none if no utterance could be made.
     #[must_use]
     pub fn times_real_time(&self) -> Option<f64> {
         (self.utterances > 0 && self.took_s > 0.0).then(|| self.sound_s / self.took_s)
@@ -48,10 +48,13 @@ pub fn try_out(plan: &Plan, threads: usize, time: Duration) -> Result<Trial, Run
         || Worker::new(plan),
         |worker, job| worker.make(plan.entry(job * entries / tried)),
         |_, outcome| {
-            if let Ok(row) = outcome {
-                trial.utterances += 1;
-                trial.sound_s += row.seconds();
-            }
+            let heard = match outcome {
+                Ok(row) => row.seconds(),
+                Err(Fault::Utterance { seconds, .. }) => seconds,
+                Err(Fault::World { .. }) => 0.0,
+            };
+            trial.utterances += usize::from(heard > 0.0);
+            trial.sound_s += heard;
             if started.elapsed() >= time {
                 stop.store(true, Ordering::Relaxed);
             }

@@ -37,6 +37,17 @@ pub enum Number {
     Float64,
 }
 
+impl Number {
+    /// The name in a manifest.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Int32 => "int32",
+            Self::Float64 => "float64",
+        }
+    }
+}
+
 /// How many channels of the sound a cell holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CellChannels {
@@ -124,10 +135,7 @@ impl RowSchema {
             text => plain(text, "string", None),
         });
         let extras = self.extras.iter().map(|(name, kind)| plain(name, kind.name(), None));
-        let sound = self.sound.iter().map(|column| match column.number {
-            Number::Int32 => plain(column.name, "int32", column.unit),
-            Number::Float64 => plain(column.name, "float64", column.unit),
-        });
+        let sound = self.sound.iter().map(|column| plain(column.name, column.number.name(), column.unit));
         let features = self.features.iter().flat_map(|column| {
             let cells = ColumnSchema {
                 name: column.name.clone(),

@@ -1,12 +1,12 @@
 //! Conditions over one row at a time, and over numbers that are measured of it: `keep_if`.
 
 use polars::prelude::{
-    BooleanChunked, Column, DataFrame, DataType, Expr, Float64Chunked, Int64Chunked, IntoColumn, IntoLazy,
-    NewChunkedArray, PolarsError, StringChunked,
+    AggExpr, BooleanChunked, Column, DataFrame, DataType, Expr, Float64Chunked, FunctionExpr, Int64Chunked, IntoColumn,
+    IntoLazy, NewChunkedArray, PolarsError, StringChunked,
 };
 
 use super::select::{SelectError, one_line, parsed};
-use super::{CorpusTable, Kind, Value};
+use super::{Kind, Value};
 use crate::nearest::nearest;
 
 /// A polars SQL condition that is true or not of a row by itself.
@@ -25,8 +25,6 @@ impl RowCondition {
     /// The text is no polars SQL expression, or it looks at several rows at once.
     pub fn parse(sql: &str) -> Result<Self, SelectError> {
         let (expression, columns) = parsed(sql)?;
-        let looks_around =
-            |part: &Expr| matches!(part, Expr::Agg(_) | Expr::Len | Expr::Over { .. } | Expr::SubPlan(..));
         if expression.into_iter().any(looks_around) {
             return Err(SelectError::OverRows { sql: sql.to_owned() });
         }
@@ -62,23 +60,19 @@ impl RowCondition {
         self.answer(columns).map(drop)
     }
 
-    /// Whether the condition is true of a row of `table` of which `measures` were measured; a null is not true.
+    /// Whether the condition is true of a row of which `cells` gives the cell of any column; a null is not true.
     ///
     /// # Errors
     ///
     /// Those of [`check`](Self::check), or the values of the row cannot be evaluated, such as a text that is no number.
-    pub fn holds(&self, table: &CorpusTable, row: usize, measures: &[(&str, f64)]) -> Result<bool, SelectError> {
+    pub fn holds<'v>(&self, cells: impl Fn(&str) -> Option<(Kind, Value<'v>)>) -> Result<bool, SelectError> {
         let mut columns = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
-            let measure = measures.iter().find(|(name, _)| name == column);
-            let (kind, value) = match measure {
-                Some((_, value)) => (Kind::Float64, Value::Float64(*value)),
-                None => table.cell(column, row).ok_or_else(|| SelectError::NoColumn {
-                    sql: self.sql.clone(),
-                    column: column.clone(),
-                    nearest: None,
-                })?,
-            };
+            let (kind, value) = cells(column).ok_or_else(|| SelectError::NoColumn {
+                sql: self.sql.clone(),
+                column: column.clone(),
+                nearest: None,
+            })?;
             columns.push(cell(column, kind, value));
         }
         self.answer(columns)
@@ -100,6 +94,18 @@ impl RowCondition {
             DataType::Boolean => Ok(column.bool().map_err(fail)?.get(0) == Some(true)),
             other => Err(SelectError::NotBoolean { sql: sql(), dtype: other.to_string() }),
         }
+    }
+}
+
+/// Whether a part of a condition needs other rows. The list of an `IN (…)` is gathered into one value and needs none.
+fn looks_around(part: &Expr) -> bool {
+    match part {
+        Expr::Agg(AggExpr::Implode { input, .. }) => input.into_iter().any(|part| matches!(part, Expr::Column(_))),
+        Expr::Agg(_) | Expr::Len | Expr::Over { .. } | Expr::SubPlan(..) => true,
+        Expr::Function { function, .. } => {
+            matches!(function, FunctionExpr::Correlation { .. } | FunctionExpr::Quantile { .. })
+        }
+        _ => false,
     }
 }
 
@@ -130,7 +136,7 @@ fn cell(name: &str, kind: Kind, value: Value<'_>) -> Column {
 mod tests {
     use std::path::Path;
 
-    use super::super::{Cell, Rows};
+    use super::super::{Cell, CorpusTable, Rows};
     use super::*;
     use crate::corpus::Position;
 
@@ -152,24 +158,49 @@ mod tests {
     }
 
     fn holds(sql: &str) -> bool {
-        RowCondition::parse(sql).unwrap().holds(&one(), 0, &[("snr_db", 12.5)]).unwrap()
+        let table = one();
+        let cells = |column: &str| match column {
+            "snr_db" => Some((Kind::Float64, Value::Float64(12.5))),
+            column => table.cell(column, 0),
+        };
+        RowCondition::parse(sql).unwrap().holds(cells).unwrap()
     }
 
     #[test]
     fn a_condition_reads_the_corpus_and_the_measures() {
-        for sql in ["snr_db > 10 AND speaker = 'f1'", "score + snr_db BETWEEN 19 AND 20", "text IS NULL", "true"] {
+        for sql in [
+            "snr_db > 10 AND speaker = 'f1'",
+            "speaker IN ('f1', 'f2')",
+            "score NOT IN (-8, 8)",
+            "score + snr_db BETWEEN 19 AND 20",
+            "text IS NULL",
+            "true",
+        ] {
             assert!(holds(sql), "{sql}");
         }
-        for sql in ["snr_db > 20", "text = 'x'", "NULL", "duration_s < 1 OR NOT speaker LIKE 'f%'"] {
+        for sql in [
+            "snr_db > 20",
+            "speaker NOT IN ('f1', 'f2')",
+            "score IN (1, 2)",
+            "text = 'x'",
+            "NULL",
+            "duration_s < 1 OR NOT speaker LIKE 'f%'",
+        ] {
             assert!(!holds(sql), "{sql}");
         }
     }
 
     #[test]
     fn what_looks_at_several_rows_is_refused() {
-        for sql in
-            ["snr_db > AVG(snr_db)", "COUNT(*) > 1", "score = MAX(score)", "SUM(score) OVER (PARTITION BY id) > 1"]
-        {
+        for sql in [
+            "snr_db > AVG(snr_db)",
+            "COUNT(*) > 1",
+            "score = MAX(score)",
+            "SUM(score) OVER (PARTITION BY id) > 1",
+            "CORR(snr_db, score) IS NULL",
+            "COVAR(snr_db, score) IS NULL",
+            "QUANTILE_CONT(score, 0.5) = score",
+        ] {
             let error = RowCondition::parse(sql).unwrap_err().to_string();
             assert!(error.contains("one row at a time"), "{sql}: {error}");
         }

@@ -123,15 +123,16 @@ impl CorpusTable {
     ///
     /// The text is no condition, names a column that is not there, or compares what cannot be compared.
     pub fn select(&self, sql: &str) -> Result<Self, SelectError> {
-        self.select_keeping(sql, |_| false)
+        self.select_keeping(sql, |_, _| false)
     }
 
-    /// The rows that [`Self::select`] gives, and those that `keep` names whatever the condition says.
+    /// The rows that [`Self::select`] gives, and those that `keep` names: it is asked of each row that is not selected, with
+    /// what the condition says of it, false or null.
     ///
     /// # Errors
     ///
     /// As [`Self::select`].
-    pub fn select_keeping(&self, sql: &str, keep: impl Fn(usize) -> bool) -> Result<Self, SelectError> {
+    pub fn select_keeping(&self, sql: &str, keep: impl Fn(usize, Option<bool>) -> bool) -> Result<Self, SelectError> {
         let (expression, columns) = parsed(sql)?;
         let names = || self.columns().map(|(name, _)| name);
         if let Some(column) = columns.into_iter().find(|column| names().all(|name| name != column)) {
@@ -153,8 +154,12 @@ impl CorpusTable {
             DataType::Boolean => Some(column.bool().map_err(fail)?),
             other => return Err(SelectError::NotBoolean { sql: sql.to_owned(), dtype: other.to_string() }),
         };
-        let selected = |row: usize| mask.and_then(|mask| mask.get(if height == 1 { 0 } else { row })) == Some(true);
-        let rows: Vec<u32> = (0..self.len()).filter(|row| selected(*row) || keep(*row)).map(|row| row as u32).collect();
+        let answer = |row: usize| mask.and_then(|mask| mask.get(if height == 1 { 0 } else { row }));
+        let selected = |row: &usize| match answer(*row) {
+            Some(true) => true,
+            answer => keep(*row, answer),
+        };
+        let rows: Vec<u32> = (0..self.len()).filter(selected).map(|row| row as u32).collect();
         Ok(self.gather(&rows))
     }
 }
