@@ -40,7 +40,7 @@ impl Load {
     /// The longest utterance by default: a day. Nothing that is trained on is as long; and the features of a day, 80 a
     /// frame, would be more than twice what a cell can hold. What is longer are bombs: FLAC packs a day of silence into
     /// half a megabyte.
-    pub(super) const MAX_DURATION_S: f64 = 86_400.0;
+    pub const MAX_DURATION_S: f64 = 86_400.0;
     /// Largest microphone arrays that recordings were found of have 64 channels (Eigenmike em64).
     pub(super) const MAX_CHANNELS: u16 = 64;
     /// Speech is understood from 3 kHz on; below 1 kHz a header lies.

@@ -55,8 +55,10 @@ fn measure(table: CorpusTable, load: &Load) -> Result<(CorpusTable, HashSet<Stri
     let headers: Vec<Option<Header>> = headers.collect::<Result<_, _>>()?;
     let unreadable = (0..table.len()).filter(|row| lacks(*row) && headers[*row].is_none());
     let unreadable: HashSet<String> = unreadable.map(|row| table.id(row).to_owned()).collect();
-    let durations: Vec<Option<f64>> =
-        (0..table.len()).map(|row| headers[row].as_ref().and_then(|header| rest(header, table.start_s(row)))).collect();
+    // A header that claims more than anything that could be loaded says nothing, and would fill shards with what never comes.
+    let longest = load.max_duration_s.max(Load::MAX_DURATION_S);
+    let length = |row: usize| rest(headers[row].as_ref()?, table.start_s(row)).filter(|length| *length <= longest);
+    let durations: Vec<Option<f64>> = (0..table.len()).map(length).collect();
     let counts: Vec<u16> =
         headers.iter().map(|header| header.as_ref().map_or(1, |header| header.num_channels.max(1))).collect();
     let table = table.with_durations(&durations);
