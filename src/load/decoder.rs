@@ -84,7 +84,7 @@ impl Decoder {
         let limits = load.limits();
         let (mut stream, first) = open_first(path, rate, &limits)?;
         let (rate, num_channels) = format_of(&stream)?;
-        limits.check_format(rate, num_channels)?;
+        limits.check_format(stream.native_rate(rate), num_channels)?;
         if let Pick::Channel(channel) = pick
             && channel >= num_channels
         {

@@ -73,7 +73,8 @@ pub use stream::Header;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Load {
-    /// Which channels become utterances.
+    /// Which channels become utterances: `mix` is one utterance, the mean of all (each with gain 1/n, so never louder than the
+    /// loudest); `first` or a number is one, that channel; `each` is one a channel; `keep` is one whose cells hold all channels.
     pub channels: Channels,
     /// What an utterance that cannot be loaded does to the run.
     pub on_error: OnError,
@@ -106,7 +107,7 @@ pub struct Load {
     pub nan: Nan,
     /// What becomes of digital silence, whose every sample has one value.
     pub silence: Silence,
-    /// Whether every row says how good its sound is, at the file's own rate: `peak`, `rms_db`, `dc_offset`,
+    /// Whether every row says how good its sound is, as decoded (at the file's own rate, Opus at that of `resample`): `peak`, `rms_db`, `dc_offset`,
     /// `clipped_fraction`, `silence_fraction`, `snr_db`. `keep_if` can ask for them either way.
     pub quality: QualityColumns,
 }

@@ -178,6 +178,12 @@ impl Stream {
         (num_channels > 0).then_some(Header { sample_rate, num_channels, num_samples: self.num_samples })
     }
 
+    /// The rate of the file, whose sound is decoded to `decoded`: Opus has one rate, whatever it is decoded to.
+    pub(super) fn native_rate(&self, decoded: Hertz) -> Hertz {
+        const OPUS: Hertz = Hertz::new(opus::TICKS_PER_SECOND).unwrap();
+        if self.params.codec == CODEC_ID_OPUS { OPUS } else { decoded }
+    }
+
     /// Samples per channel as the header claims, if it does.
     pub(super) const fn num_samples(&self) -> Option<u64> {
         self.num_samples
