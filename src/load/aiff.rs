@@ -20,7 +20,7 @@ const SOUND_HEAD: u64 = 8;
 
 /// # Errors
 ///
-/// As [`pcm::layout`](super::pcm::layout).
+/// As [`sniff::layout`](super::sniff::layout).
 pub(super) fn layout(source: &mut Source) -> Result<Layout, LoadError> {
     let mut form = [0; 12];
     if !source.read_at(0, &mut form).map_err(unreadable)? {

@@ -14,7 +14,7 @@ const UNKNOWN: [u32; 2] = [u32::MAX, 0];
 
 /// # Errors
 ///
-/// As [`pcm::layout`](super::pcm::layout).
+/// As [`sniff::layout`](super::sniff::layout).
 pub(super) fn layout(source: &mut Source) -> Result<Layout, LoadError> {
     let mut head = [0; 24];
     if !source.read_at(0, &mut head).map_err(unreadable)? {

@@ -22,7 +22,7 @@ const EDIT_COUNT: u64 = 4;
 ///
 /// # Errors
 ///
-/// As [`pcm::layout`](super::pcm::layout).
+/// As [`sniff::layout`](super::sniff::layout).
 pub(super) fn layout(source: &mut Source) -> Result<Option<Layout>, LoadError> {
     let (mut coding, mut data) = (None, None);
     let mut at = 8;

@@ -18,9 +18,9 @@ use super::adpcm::AdpcmDecoder;
 use super::error::LoadError;
 use super::mp4::Edits;
 use super::opus::OpusDecoder;
-use super::pcm::{self, PcmReader, unreadable};
+use super::pcm::{PcmReader, unreadable};
 use super::source::Source;
-use super::{matroska, ogg};
+use super::{matroska, ogg, sniff};
 use crate::audio::Seconds;
 
 /// Every codec of symphonia, ADPCM by a decoder of ours, and Opus, which it lacks, through libopus.
@@ -69,7 +69,7 @@ pub(super) fn open(path: &Path, bytes: u64) -> Result<Demuxed, LoadError> {
     if let Some(feature) = unread_format(&mut source).map_err(unreadable)? {
         return Err(LoadError::UnsupportedFormat { feature });
     }
-    let layout = pcm::layout(&mut source)?;
+    let layout = sniff::layout(&mut source)?;
     let edits = Edits::read(&mut source).map_err(unreadable)?;
     let padding_ns = matroska::discard_padding(&mut source).map_err(unreadable)?;
     if let Some(error) = ogg::unread(&mut source).map_err(unreadable)? {

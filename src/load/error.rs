@@ -5,7 +5,6 @@ use std::io;
 use symphonia::core::errors::Error as SymphoniaError;
 use thiserror::Error;
 
-use super::limits::ReadTooMuch;
 use crate::audio::{Hertz, Seconds};
 use crate::rejects::rejects;
 
@@ -221,6 +220,22 @@ impl LoadError {
     }
 }
 
+/// More was read of a file than it may cost. It passes through demuxers as an error of the disk, and is known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("more than {bytes} bytes were read")]
+pub(super) struct ReadTooMuch {
+    /// What may be read.
+    pub(super) bytes: u64,
+}
+
+impl ReadTooMuch {
+    /// What was read too much, if that is what `error` says.
+    pub(super) fn known(error: &io::Error) -> Option<LoadError> {
+        let spent = error.get_ref()?.downcast_ref::<Self>()?;
+        Some(LoadError::TooMuchData { mib: spent.bytes / (1 << 20) })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -256,5 +271,16 @@ mod tests {
         assert_eq!(cut.to_string(), "the cut from 1.500 s to 3.000 s is not in a file of 2.000 s");
         let truncated = LoadError::Truncated { claimed: time(2.0), decoded: time(1.0) };
         assert_eq!(truncated.to_string(), "truncated: the header claims 2.000 s, the file holds 1.000 s");
+    }
+
+    #[test]
+    fn a_spent_budget_is_known_again_behind_an_error_of_the_disk() {
+        let error = io::Error::other(ReadTooMuch { bytes: 3 << 20 });
+        assert_eq!(
+            ReadTooMuch::known(&error).unwrap().to_string(),
+            "more than 3 MiB would have to be read, the most that `max_read_mib` allows"
+        );
+        assert!(ReadTooMuch::known(&io::Error::other("a fire")).is_none());
+        assert!(ReadTooMuch::known(&io::Error::from_raw_os_error(5)).is_none());
     }
 }

@@ -3,11 +3,8 @@
 //! Headers lie, so nothing is allocated by what they claim; what counts is what was decoded and read. Every limit ends one
 //! utterance with a code of its own, and none of them ends a run.
 
-use std::io;
-
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
-use thiserror::Error;
 
 use super::Load;
 use super::error::LoadError;
@@ -90,22 +87,6 @@ impl Limits {
     }
 }
 
-/// More was read of a file than it may cost. It passes through demuxers as an error of the disk, and is known again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("more than {bytes} bytes were read")]
-pub(super) struct ReadTooMuch {
-    /// What may be read.
-    pub(super) bytes: u64,
-}
-
-impl ReadTooMuch {
-    /// What was read too much, if that is what `error` says.
-    pub(super) fn known(error: &io::Error) -> Option<LoadError> {
-        let spent = error.get_ref()?.downcast_ref::<Self>()?;
-        Some(LoadError::TooMuchData { mib: spent.bytes / MIB })
-    }
-}
-
 /// Reads `max_duration_s`.
 pub(super) fn max_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let value = f64::deserialize(deserializer)?;
@@ -162,16 +143,5 @@ mod tests {
             (error.code(), error.to_string().as_str()),
             ("too_long", "longer than 0.5 s, the most that `max_duration_s` allows: cut the recording into utterances")
         );
-    }
-
-    #[test]
-    fn a_spent_budget_is_known_again_behind_an_error_of_the_disk() {
-        let error = io::Error::other(ReadTooMuch { bytes: 3 * MIB });
-        assert_eq!(
-            ReadTooMuch::known(&error).unwrap().to_string(),
-            "more than 3 MiB would have to be read, the most that `max_read_mib` allows"
-        );
-        assert!(ReadTooMuch::known(&io::Error::other("a fire")).is_none());
-        assert!(ReadTooMuch::known(&io::Error::from_raw_os_error(5)).is_none());
     }
 }

@@ -46,6 +46,7 @@ mod opus;
 mod pcm;
 mod quality;
 mod riff;
+mod sniff;
 mod source;
 mod sphere;
 mod stream;

@@ -2,7 +2,8 @@
 //! for all of them: symphonia has one for WAV, which seeks wrongly in ADPCM and refuses RF64, those of AIFF and CAF overflow on
 //! damaged headers, and the latter refuses sound of 8 bits and of unknown length.
 //!
-//! Each format has a file that turns a header into a [`Layout`]; from there on they are the same.
+//! Each format has a file that turns a header into a [`Layout`]; from there on they are the same. [`sniff`](super::sniff) finds
+//! out which.
 
 use std::io::{self, Seek, SeekFrom};
 use std::ops::Range;
@@ -18,9 +19,9 @@ use symphonia::core::meta::{Metadata, MetadataLog};
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{Duration, Timestamp};
 
+use super::adpcm;
 use super::error::LoadError;
 use super::source::Source;
-use super::{adpcm, aiff, au, caf, riff, sphere, w64};
 use crate::audio::{Hertz, Seconds};
 
 /// What [`PcmReader`] calls itself, whichever of its formats it reads.
@@ -149,27 +150,6 @@ impl Layout {
     }
 }
 
-/// Where the sound of a file lies, if it is of a format that is read here.
-///
-/// # Errors
-///
-/// The file cannot be read, its header breaks the rules of its format, or nothing decodes its codec.
-pub(super) fn layout(source: &mut Source) -> Result<Option<Layout>, LoadError> {
-    let mut magic = [0; 16];
-    let head = head(source, &mut magic)?;
-    match head {
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..]
-        | [b'R', b'F', b'6', b'4', ..]
-        | [b'B', b'W', b'6', b'4', ..] => riff::layout(source).map(Some),
-        [b'.', b's', b'n', b'd', ..] => au::layout(source).map(Some),
-        [b'N', b'I', b'S', b'T', b'_', b'1', b'A', ..] => sphere::layout(source).map(Some),
-        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F' | b'C', ..] => aiff::layout(source).map(Some),
-        [b'c', b'a', b'f', b'f', ..] => caf::layout(source),
-        head if head == w64::RIFF => w64::layout(source).map(Some),
-        _ => Ok(None),
-    }
-}
-
 /// The first bytes of the file, as many as it has of those asked for.
 pub(super) fn head<'a>(source: &mut Source, bytes: &'a mut [u8]) -> Result<&'a [u8], LoadError> {
     let held = usize::try_from(source.len()).unwrap_or(usize::MAX);
@@ -280,13 +260,14 @@ pub(super) mod tests {
     use symphonia::core::codecs::audio::well_known::{CODEC_ID_ADPCM_IMA_WAV, CODEC_ID_PCM_S16LE};
     use symphonia::core::io::MediaSourceStreamOptions;
 
+    use super::super::sniff;
     use super::*;
 
     /// What is found in a file of these bytes.
     pub(in crate::load) fn layout_of(bytes: &[u8]) -> Result<Option<Layout>, LoadError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        layout(&mut Source::open(file.path())?)
+        sniff::layout(&mut Source::open(file.path())?)
     }
 
     /// The codec, the bytes of the sound and the samples that the header claims.

@@ -32,7 +32,7 @@ const MAX_CHUNKS: usize = 256;
 ///
 /// # Errors
 ///
-/// As [`pcm::layout`](super::pcm::layout).
+/// As [`sniff::layout`](super::sniff::layout).
 pub(super) fn layout(source: &mut Source) -> Result<Layout, LoadError> {
     let mut head = [0; 12];
     if !source.read_at(0, &mut head).map_err(unreadable)? || !head.ends_with(b"WAVE") {
@@ -123,8 +123,8 @@ pub(super) fn little_endian(bytes: &[u8]) -> u64 {
 mod tests {
     use symphonia::core::codecs::audio::well_known::{CODEC_ID_PCM_S16LE, CODEC_ID_PCM_U8};
 
-    use super::super::pcm::layout as sniffed;
     use super::super::pcm::tests::{found, layout_of, refused, survives_damage};
+    use super::super::sniff::layout as sniffed;
     use super::*;
 
     fn chunk(id: &[u8], claimed: u32, content: &[u8]) -> Vec<u8> {

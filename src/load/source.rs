@@ -6,8 +6,7 @@ use std::path::Path;
 
 use symphonia::core::io::MediaSource;
 
-use super::error::LoadError;
-use super::limits::ReadTooMuch;
+use super::error::{LoadError, ReadTooMuch};
 
 /// Bytes a read. The demuxers' own reader asks for 1 to 32 KiB at a time and looks at the tail of a file before its head;
 /// with this most utterances are one or two system calls. Measured on a local disk: short cuts from long files take a

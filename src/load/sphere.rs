@@ -20,7 +20,7 @@ const FIRST_LINES: usize = 16;
 
 /// # Errors
 ///
-/// As [`pcm::layout`](super::pcm::layout).
+/// As [`sniff::layout`](super::sniff::layout).
 pub(super) fn layout(source: &mut Source) -> Result<Layout, LoadError> {
     let mut first = [0; FIRST_LINES];
     let length = head(source, &mut first)?.get(8..).and_then(|line| str::from_utf8(line).ok()?.trim().parse().ok());

@@ -22,7 +22,7 @@ const MAX_CHUNKS: usize = 256;
 
 /// # Errors
 ///
-/// As [`pcm::layout`](super::pcm::layout).
+/// As [`sniff::layout`](super::sniff::layout).
 pub(super) fn layout(source: &mut Source) -> Result<Layout, LoadError> {
     let mut head = [0; 40];
     if !source.read_at(0, &mut head).map_err(unreadable)? || !head[24..].starts_with(b"wave") {

@@ -14,13 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
+use super::error::{LONG_SIDE, ResampleError};
 use super::ratio::Ratio;
-use super::resampler::ResampleError;
 use crate::audio::Hertz;
-
-/// The longer side of a transform, in samples, is at most this, for buffers on the order of 100 MB. Rates up to 524,288 Hz
-/// pair with each other whatever their common divisor; beyond that only headers that lie are found.
-pub(super) const LONG_SIDE: u64 = 1 << 21;
 
 /// A transform is at least this many times as long as what is dropped at one end of it, so that little is done twice.
 const OVERLAP: u64 = 12;

@@ -10,6 +10,7 @@
 //!   RubatoResampler   kernel: rubato's `Fft`
 //! ```
 
+mod error;
 mod fft;
 mod method;
 mod ratio;
@@ -28,8 +29,9 @@ use thiserror::Error;
 use crate::audio::Hertz;
 use crate::family::Member;
 
+pub use error::ResampleError;
 pub use method::{Kernel, Method, Quality};
-pub use resampler::{ResampleError, Resampler};
+pub use resampler::Resampler;
 pub use torchaudio::{ResamplingMethod, Torchaudio};
 
 /// Every utterance is brought to one sample rate.

@@ -1,40 +1,11 @@
 //! One pair of rates, made ready once and reused from utterance to utterance.
 
-use thiserror::Error;
-
-use super::fft::{FftResampler, LONG_SIDE};
+use super::error::ResampleError;
+use super::fft::FftResampler;
 use super::method::{Kernel, Method};
 use super::rubato::RubatoResampler;
-use super::torchaudio::{MOST_TAPS, SincResampler};
+use super::torchaudio::SincResampler;
 use crate::audio::Hertz;
-use crate::rejects::rejects;
-
-rejects! {
-    /// Why two rates cannot be converted.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-    pub enum ResampleError {
-        /// The file's sample rate and the pipeline's have no common block of bearable length.
-        #[error("{from} and {to} have no common block shorter than {block} samples; at most {LONG_SIDE} are supported")]
-        rates_too_far: RatesTooFar {
-            /// The rate of the file.
-            from: Hertz,
-            /// The rate asked for.
-            to: Hertz,
-            /// The longer side of the smallest common block, in samples.
-            block: u64,
-        },
-        /// The kernel from the file's sample rate to the pipeline's would fill the memory.
-        #[error("the kernel from {from} to {to} has {numbers} numbers; at most {MOST_TAPS} are supported")]
-        kernel_too_large: KernelTooLarge {
-            /// The rate of the file.
-            from: Hertz,
-            /// The rate asked for.
-            to: Hertz,
-            /// The length of its kernels, all phases together.
-            numbers: u64,
-        },
-    }
-}
 
 /// Converts sound from one rate to another; one a worker and pair of rates, its buffers reused.
 ///

@@ -3,8 +3,8 @@
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Resampler as _};
 
+use super::error::ResampleError;
 use super::ratio::Ratio;
-use super::resampler::ResampleError;
 use crate::audio::Hertz;
 
 /// The shorter side of a block, in samples, is at least this. It sets the width of the transition band: at 1,024 the

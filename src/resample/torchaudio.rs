@@ -17,9 +17,9 @@ use schemars::JsonSchema;
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::error::{MOST_TAPS, ResampleError};
 use super::fft::bessel_i0;
 use super::ratio::Ratio;
-use super::resampler::ResampleError;
 use crate::audio::Hertz;
 
 /// What may be set of torchaudio's kernel, under torchaudio's names and with its defaults.
@@ -106,9 +106,6 @@ impl Torchaudio {
 
 /// Products that are added side by side: two registers of SSE2, which every x86-64 processor has.
 const LANES: usize = 8;
-
-/// The most numbers that the kernels of all phases may have, 64 MB of them: 44,101 to 16,000 Hz needs half a million.
-pub(super) const MOST_TAPS: u64 = 1 << 24;
 
 /// Outputs of a block, where that many kernels fit the fastest cache.
 const BLOCK: usize = 64;
