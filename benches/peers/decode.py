@@ -13,7 +13,6 @@ minute 50 of an hour cost.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import criterion
 import soundfile
 
 CASES = [
@@ -50,7 +50,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
     parser.add_argument("--bench", help="the bench's executable (default: built with cargo)")
     options = parser.parse_args()
-    bench = options.bench or build()
+    bench = options.bench or criterion.build("decode")
     version = subprocess.run(["ffmpeg", "-version"], stdout=subprocess.PIPE, check=True, text=True).stdout.split()[2]
     print(f"x real time, {options.minutes:g} min; ffmpeg {version}, {soundfile.__libsndfile_version__}\n")
     print("| file | wavemill | ffmpeg | ratio of times | libsndfile | ratio of times | 5 s at 5/6, share of the whole |")
@@ -86,28 +86,10 @@ def encode(speech, out, settings, seconds):
     subprocess.run([*command, *settings.split(), out], check=True)
 
 
-def build():
-    """The path of the bench, built."""
-    command = ["cargo", "bench", "--bench", "decode", "--no-run", "--message-format=json"]
-    messages = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
-    built = [json.loads(message) for message in messages if message.startswith("{")]
-    return next(m["executable"] for m in built if m.get("executable") and m["target"]["name"] == "decode")
-
-
 def ours(bench, files):
-    """Seconds for the whole file and for the cut, the least sample of a run."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"CRITERION_HOME": folder, "DECODE_BENCH": str(files)}
-        command = [bench, "--bench", "--noplot", "--warm-up-time", "0.2", "--measurement-time", "1"]
-        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        took = {}
-        for path in Path(folder).glob("decode/*/new/sample.json"):
-            sample = json.loads(path.read_text(encoding="utf-8"))
-            what = json.loads((path.parent / "benchmark.json").read_text(encoding="utf-8"))["function_id"].split(", ")[-1]
-            took[what] = min(t / n for t, n in zip(sample["times"], sample["iters"])) / 1e9
-    if sorted(took) != ["cut", "whole"]:
-        sys.exit(f"decode.py: the bench measured {sorted(took)}")
-    return took
+    """Seconds for the whole file and for the cut."""
+    arguments = ["--warm-up-time", "0.2", "--measurement-time", "1"]
+    return criterion.run(bench, arguments, ["cut", "whole"], {"DECODE_BENCH": str(files)})
 
 
 def ffmpeg(path):

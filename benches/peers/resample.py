@@ -10,14 +10,9 @@ in one call of a `transforms.Resample` made before. The least time of all rounds
 """
 
 import argparse
-import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 
+import criterion
 import numpy as np
 import soxr
 import torch
@@ -32,7 +27,7 @@ def main():
     parser.add_argument("--bench", help="the bench's executable (default: built with cargo)")
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     options = parser.parse_args()
-    bench = options.bench or build()
+    bench = options.bench or criterion.build("resample")
     torch.set_num_threads(1)
     print(f"x real time; soxr {soxr.__version__} HQ, torchaudio {torchaudio.__version__}, numpy {np.__version__}\n")
     print("| from | to | s | high | fast | kernel: rubato | soxr HQ | high / soxr HQ | kernel: torchaudio | torchaudio | ratio |")
@@ -58,28 +53,9 @@ def main():
             )
 
 
-def build():
-    """The path of the bench, built."""
-    command = ["cargo", "bench", "--bench", "resample", "--no-run", "--message-format=json"]
-    messages = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
-    built = [json.loads(message) for message in messages if message.startswith("{")]
-    return next(m["executable"] for m in built if m.get("executable") and m["target"]["name"] == "resample")
-
-
 def ours(bench, source, target, seconds):
-    """Seconds that each method takes, the least sample of a run."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [bench, "--bench", "--noplot", f"^resample/{source} to {target}, {seconds} s, "]
-        environment = os.environ | {"CRITERION_HOME": folder}
-        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        took = {}
-        for path in Path(folder).glob("resample/*/new/sample.json"):
-            sample = json.loads(path.read_text(encoding="utf-8"))
-            method = json.loads((path.parent / "benchmark.json").read_text(encoding="utf-8"))["function_id"].split(", ")[-1]
-            took[method] = min(t / n for t, n in zip(sample["times"], sample["iters"])) / 1e9
-    if sorted(took) != METHODS:
-        sys.exit(f"resample.py: the bench measured {sorted(took)}")
-    return took
+    """Seconds that each method takes."""
+    return criterion.run(bench, [f"^resample/{source} to {target}, {seconds} s, "], METHODS)
 
 
 def least(call):

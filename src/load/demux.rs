@@ -5,23 +5,25 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use symphonia::core::audio::Channels;
-use symphonia::core::codecs::audio::well_known::CODEC_ID_VORBIS;
+use symphonia::core::codecs::CodecParameters;
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_OPUS, CODEC_ID_VORBIS};
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::{Hint, Probe, ProbeOptions};
-use symphonia::core::formats::{FormatOptions, FormatReader};
+use symphonia::core::formats::well_known::FORMAT_ID_ISOMP4;
+use symphonia::core::formats::{FormatId, FormatOptions, FormatReader, Track};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
 use super::adpcm::AdpcmDecoder;
 use super::error::LoadError;
 use super::mp4::Edits;
-use super::opus::OpusDecoder;
+use super::opus::{self, OpusDecoder};
 use super::pcm::{PcmReader, unreadable};
 use super::source::Source;
 use super::{matroska, ogg, sniff};
-use crate::audio::Seconds;
+use crate::audio::{Hertz, Seconds};
 
 /// Every codec of symphonia, ADPCM by a decoder of ours, and Opus, which it lacks, through libopus.
 static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
@@ -100,6 +102,32 @@ pub(super) fn decoder_of(params: &AudioCodecParameters) -> Result<Box<dyn AudioD
     }
     let decoder = CODECS.make_audio_decoder(params, &AudioDecoderOptions::default());
     decoder.map_err(|error| LoadError::decoding(error, Seconds::ZERO))
+}
+
+/// The channels that a header claims: decoders make room for as many.
+pub(super) fn claimed_channels(track: &Track) -> usize {
+    match &track.codec_params {
+        Some(CodecParameters::Audio(params)) => params.channels.as_ref().map_or(0, Channels::count),
+        _ => 0,
+    }
+}
+
+/// The parameters of a track, of Opus with the rate that it is to be decoded to: `rate` if it can be.
+pub(super) fn params_of(
+    track: &Track,
+    container: FormatId,
+    rate: Option<Hertz>,
+) -> Result<AudioCodecParameters, LoadError> {
+    let Some(CodecParameters::Audio(params)) = &track.codec_params else { return Err(LoadError::NoAudioTrack) };
+    let mut params = params.clone();
+    if params.codec == CODEC_ID_OPUS {
+        let rate = rate.map(Hertz::get).filter(|rate| opus::sample_rate(*rate).is_some());
+        params.with_sample_rate(rate.unwrap_or(opus::TICKS_PER_SECOND));
+        if container == FORMAT_ID_ISOMP4 {
+            params.extra_data = params.extra_data.map(opus::little_endian);
+        }
+    }
+    Ok(params)
 }
 
 fn unread_format(source: &mut Source) -> io::Result<Option<&'static str>> {

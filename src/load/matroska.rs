@@ -46,8 +46,8 @@ fn padding_of_group(bytes: &[u8]) -> Option<u64> {
         }
         rest = after;
     }
-    // A negative padding is one at the start of the block.
-    padding.filter(|_| block).and_then(|padding| u64::try_from(padding).ok())
+    // A negative padding is one at the start of the block, and no block is as long as a second.
+    padding.filter(|_| block).and_then(|padding| u64::try_from(padding).ok()).filter(|padding| *padding < 1_000_000_000)
 }
 
 /// The element that `bytes` begin with: its id, its content and what follows it.
@@ -80,6 +80,8 @@ mod tests {
         assert_eq!(found(&[b"\xA0xx", group.as_slice(), b"\x1C\x53\xBB\x6B\x80"].concat()), 6_643_008);
         assert_eq!(found(b"\xA0\x84\x75\xA2\x81\x05"), 0, "a padding without a block");
         assert_eq!(found(b"\xA0\x8C\xA1\x86\x81\0\0\0ab\x75\xA2\x81\xFF"), 0, "a negative one");
+        let absurd = b"\xA0\x93\xA1\x86\x81\0\0\0ab\x75\xA2\x88\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF";
+        assert_eq!(found(absurd), 0, "292 years");
         assert_eq!(found(&[0xA0; 300]), 0);
     }
 }

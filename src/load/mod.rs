@@ -13,7 +13,7 @@
 //!
 //! What encoders put in front of the sound is dropped, and what they put behind it where the file says how much; sample 0 is
 //! the first of the recording. Lengths and samples are ffmpeg's (`docs/codecs.md` has every case), and a cut is exactly
-//! what the whole file has there, bit by bit: [`history`] says how.
+//! what the whole file has there, bit by bit: `history.rs` says how.
 //!
 //! A packet that cannot be decoded or is missing, a file that ends before its header says and a cut that is not in it are
 //! errors with a code, never silence. Four losses leave no trace that is looked for: frames of an MP3 within the length

@@ -60,8 +60,13 @@ impl OpusHead {
         Some(Self { channels, pre_skip: 0, gain: 0, streams: 1, coupled: channels - 1, mapping })
     }
 
+    /// The header of a track; none where it is of another codec or has no valid one.
+    pub(super) fn of(params: &AudioCodecParameters) -> Option<Self> {
+        params.extra_data.as_deref().filter(|_| params.codec == CODEC_ID_OPUS).and_then(Self::read)
+    }
+
     /// Reads the header as Ogg and Matroska keep it.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    fn read(bytes: &[u8]) -> Option<Self> {
         let fixed = bytes.strip_prefix(b"OpusHead")?;
         let channels = *fixed.get(1)?;
         let pre_skip = u16::from_le_bytes([*fixed.get(2)?, *fixed.get(3)?]);
@@ -214,6 +219,12 @@ fn undelimited<'a>(rest: &mut &[u8], own: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     own.extend_from_slice(bytes.get(at..end)?);
     *rest = &bytes[end..];
     Some(own)
+}
+
+/// Samples at the rate of decoding of a length, which is counted at 48 kHz.
+pub(super) fn samples(length: u64, params: &AudioCodecParameters) -> i64 {
+    let rate = params.sample_rate.unwrap_or(TICKS_PER_SECOND);
+    i64::try_from(length.saturating_mul(rate.into()) / u64::from(TICKS_PER_SECOND)).unwrap_or(i64::MAX)
 }
 
 /// The identification header as Ogg has it, of one whose numbers are big-endian (`dOps` of MP4).

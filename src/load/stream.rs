@@ -5,8 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use symphonia::core::audio::{Channels, GenericAudioBufferRef};
-use symphonia::core::codecs::CodecParameters;
+use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_ALAC, CODEC_ID_FLAC, CODEC_ID_OPUS};
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 use symphonia::core::errors::Error as SymphoniaError;
@@ -14,12 +13,12 @@ use symphonia::core::formats::well_known::{
     FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_MP1, FORMAT_ID_MP2, FORMAT_ID_MP3,
     FORMAT_ID_OGG,
 };
-use symphonia::core::formats::{FormatId, FormatReader, SeekMode, SeekTo, Track, TrackType};
+use symphonia::core::formats::{FormatId, FormatReader, SeekMode, SeekTo, TrackType};
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{Duration, Timestamp};
 
 use super::clock::Clock;
-use super::demux::{self, Demuxed, decoder_of};
+use super::demux::{self, Demuxed, claimed_channels, decoder_of, params_of};
 use super::error::LoadError;
 use super::flac;
 use super::history::{Entry, History};
@@ -112,7 +111,7 @@ impl Stream {
         limits.check_channels(claimed_channels(track))?;
         let container = format.format_info().format;
         let params = params_of(track, container, rate)?;
-        let head = opus_head(&params);
+        let head = OpusHead::of(&params);
         let edit = edits.of(track.id);
         if edit.is_some_and(|edit| edit.pieces > 1) {
             return Err(LoadError::UnsupportedFormat { feature: "MP4 whose edit list joins several pieces" });
@@ -126,7 +125,7 @@ impl Stream {
             }
             FORMAT_ID_OGG => clock.skipping_ticks(pre_skip),
             // Ticks are milliseconds here. Only Opus is known to start before the sound does.
-            FORMAT_ID_MKV => clock.skipping(opus_samples(pre_skip as u64, &params)),
+            FORMAT_ID_MKV => clock.skipping(opus::samples(pre_skip as u64, &params)),
             _ => clock,
         };
         let num_ticks = lost_end.or(track.num_frames).map(|ticks| clock.until_end(ticks));
@@ -151,7 +150,7 @@ impl Stream {
             promised,
             broke_off: lost_end.is_some(),
             has_delay: track.delay.is_some(),
-            padding: if head.is_some() { opus_samples(padding_ns * 6 / 125_000, &params) } else { 0 },
+            padding: if head.is_some() { opus::samples(padding_ns * 6 / 125_000, &params) } else { 0 },
             history: History::of(params.codec),
             params,
             clock,
@@ -294,7 +293,7 @@ impl Stream {
                 return Ok(None);
             }
             if self.params.codec == CODEC_ID_OPUS {
-                let samples = opus_samples(opus::duration(&packet.data), &self.params);
+                let samples = opus::samples(opus::duration(&packet.data), &self.params);
                 self.clock.count(samples);
                 self.check_pause(&packet, samples)?;
             }
@@ -493,7 +492,7 @@ impl Stream {
         self.successor = None;
         self.track = track.id;
         self.history = History::of(self.params.codec);
-        let head = opus_head(&self.params);
+        let head = OpusHead::of(&self.params);
         let clock = Clock::new(self.params.sample_rate, track.time_base);
         let clock = clock.skipping_ticks(head.map_or(0, |head| head.pre_skip.into()));
         self.clock = clock.following(self.heard_to);
@@ -518,41 +517,9 @@ impl Stream {
     }
 }
 
-/// The channels that a header claims: decoders make room for as many.
-fn claimed_channels(track: &Track) -> usize {
-    match &track.codec_params {
-        Some(CodecParameters::Audio(params)) => params.channels.as_ref().map_or(0, Channels::count),
-        _ => 0,
-    }
-}
-
-/// Samples at the rate of decoding of a length of Opus, which is counted at 48 kHz.
-fn opus_samples(length: u64, params: &AudioCodecParameters) -> i64 {
-    let rate = params.sample_rate.unwrap_or(opus::TICKS_PER_SECOND);
-    i64::try_from(length * u64::from(rate) / u64::from(opus::TICKS_PER_SECOND)).unwrap_or(i64::MAX)
-}
-
-fn opus_head(params: &AudioCodecParameters) -> Option<OpusHead> {
-    params.extra_data.as_deref().filter(|_| params.codec == CODEC_ID_OPUS).and_then(OpusHead::read)
-}
-
-/// The parameters of a track, of Opus with the rate that it is to be decoded to: `rate` if it can be.
-fn params_of(track: &Track, container: FormatId, rate: Option<Hertz>) -> Result<AudioCodecParameters, LoadError> {
-    let Some(CodecParameters::Audio(params)) = &track.codec_params else { return Err(LoadError::NoAudioTrack) };
-    let mut params = params.clone();
-    if params.codec == CODEC_ID_OPUS {
-        let rate = rate.map(Hertz::get).filter(|rate| opus::sample_rate(*rate).is_some());
-        params.with_sample_rate(rate.unwrap_or(opus::TICKS_PER_SECOND));
-        if container == FORMAT_ID_ISOMP4 {
-            params.extra_data = params.extra_data.map(opus::little_endian);
-        }
-    }
-    Ok(params)
-}
-
 #[cfg(test)]
 mod tests {
-    use symphonia::core::formats::{FormatInfo, MediaInfo, SeekedTo};
+    use symphonia::core::formats::{FormatInfo, MediaInfo, SeekedTo, Track};
     use symphonia::core::io::MediaSourceStream;
     use symphonia::core::meta::Metadata;
 
