@@ -46,11 +46,12 @@ golden: ## Remake the reference outputs of the peers (downloads several GB of wh
 
 docs: setup ## Remake the pages of docs/ that come from the code
 	cargo build --quiet
-	for family in stages corpus featurize write; do cargo run --quiet -- list --markdown $$family > docs/$$family.md; done
+	for family in stages corpus featurize transform write; do cargo run --quiet -- list --markdown $$family > docs/$$family.md; done
 	cargo run --quiet -- list --rejects > docs/rejects.md
 	cargo run --quiet -- schema > docs/pipeline.schema.json
 	MAKE_DOCS=1 cargo test --quiet --test integration codecs::every_codec
 	MAKE_DOCS=1 cargo test --quiet --lib every_method_does_to_tones_what_its_page_says
+	MAKE_DOCS=1 cargo test --quiet --lib every_feature_is_its_peers
 
 peers: ## Open the dataset DIR=out/sample with pyarrow, polars and DuckDB, and compare with kaldi-native-fbank
 	@test -x "$(VENVS)/peers/bin/python" || python3 -m venv "$(VENVS)/peers"

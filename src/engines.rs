@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 /// Each library with its version, in alphabetic order.
-const LIBRARIES: [(&str, &str); 10] = [
+const LIBRARIES: [(&str, &str); 11] = [
+    ("ebur128", "0.1.11"),
     ("opusic-c", "1.6.1"),
     ("opusic-sys", "0.7.7"),
     ("parquet", "60.1.0"),

@@ -49,6 +49,9 @@ pub mod resample;
 pub mod run;
 pub mod seed;
 pub mod spectrum;
+pub mod transform;
 pub mod variables;
 pub mod verify;
 pub mod write;
+
+pub use load::load;

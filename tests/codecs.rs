@@ -8,7 +8,7 @@ use std::path::Path;
 use realfft::RealFftPlanner;
 use serde::Deserialize;
 use wavemill::audio::{Hertz, Seconds};
-use wavemill::load::{Cut, Decoder, Load, Pick, Take, read};
+use wavemill::load::{Cut, Decoder, Load, Pick, Take, load};
 
 use crate::support::fixture;
 
@@ -47,7 +47,7 @@ fn expectations() -> Vec<Expected> {
 impl Expected {
     /// Decodes the file and says what is not as it should be.
     fn measure(&self) -> Result<Measured, String> {
-        let sound = read(&fixture("codecs").join(&self.file)).map_err(|error| format!("{}: {error}", error.code()))?;
+        let sound = load(&fixture("codecs").join(&self.file)).map_err(|error| format!("{}: {error}", error.code()))?;
         let format = (sound.sample_rate.get(), sound.channels.len());
         if format != (self.rate, self.channels) {
             return Err(format!("{} Hz, {} channels instead of {}, {}", format.0, format.1, self.rate, self.channels));
@@ -99,7 +99,7 @@ impl Expected {
             _ => "-six",
         };
         let name = format!("codecs/flac-16-{}{side}.flac", self.rate);
-        if Path::new("fixtures").join(&name).exists() { read(&fixture(&name)).unwrap().channels } else { Vec::new() }
+        if Path::new("fixtures").join(&name).exists() { load(&fixture(&name)).unwrap().channels } else { Vec::new() }
     }
 
     /// A hint for whoever looks for the cause.

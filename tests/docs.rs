@@ -18,6 +18,7 @@ fn the_pages_made_from_the_code_are_up_to_date() {
         ("stages.md", &["list", "--markdown", "stages"][..]),
         ("corpus.md", &["list", "--markdown", "corpus"][..]),
         ("featurize.md", &["list", "--markdown", "featurize"]),
+        ("transform.md", &["list", "--markdown", "transform"]),
         ("write.md", &["list", "--markdown", "write"]),
         ("rejects.md", &["list", "--rejects"]),
         ("pipeline.schema.json", &["schema"]),
@@ -39,6 +40,10 @@ fn every_example_of_every_family_is_a_valid_pipeline() {
                 ),
                 "featurize" => format!(
                     "version: 1\ncorpus: {{ audio_folder: {{ root: x }} }}\nresample: {{ rate_hz: 16000 }}\nfeaturize: {{ column: [{}] }}\n",
+                    flow(entry.example)
+                ),
+                "transform" => format!(
+                    "version: 1\ncorpus: {{ audio_folder: {{ root: x }} }}\nresample: {{ rate_hz: 16000 }}\nfeaturize: {{ column: [kaldi_fbank: {{}}, {}] }}\n",
                     flow(entry.example)
                 ),
                 _ => format!(

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The floors of `src/`, from the roof to the ground. A module may import from lower floors, and from its own folder.
-const FLOORS: [&[&str]; 9] = [
+const FLOORS: [&[&str]; 10] = [
     &["cli"],
     &["run", "verify"],
     &["plan"],
     &["pipeline"],
     &["write"],
     &["corpus", "featurize"],
+    &["transform"],
     &["load", "resample", "manifest", "seed"],
     &["spectrum"],
     &["audio", "durable", "engines", "error", "family", "isolation", "nearest", "rejects", "variables"],

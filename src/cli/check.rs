@@ -53,7 +53,7 @@ fn overview(pipeline: &Pipeline) -> String {
         let line = format!("  {:<16} {:<16} {:<24} {dtype:<6} {unit}", column.name, "load", "");
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    for ((_, features), column) in pipeline.columns().zip(pipeline.feature_columns()) {
+    for ((_, recipe), column) in pipeline.columns().zip(pipeline.feature_columns()) {
         let shape = column.bins.map_or("samples".to_owned(), |bins| format!("frames, {bins}"));
         let shape = match column.channels {
             CellChannels::One => format!("[{shape}]"),
@@ -63,7 +63,7 @@ fn overview(pipeline: &Pipeline) -> String {
             text,
             "  {:<16} {:<16} {shape:<24} {:<6} {}",
             column.name,
-            features.name(),
+            recipe.to_string(),
             column.dtype.name(),
             column.unit
         );

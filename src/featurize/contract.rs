@@ -1,31 +1,30 @@
-//! What an extractor promises: its column is known before any sound is read, and it takes sound in blocks of any size.
+//! What an extractor promises: its column is known before any sound is read.
 
-use thiserror::Error;
-
-use crate::audio::Hertz;
-use crate::manifest::Dtype;
-use crate::rejects::rejects;
+use crate::audio::{Hertz, Seconds, Waveform};
 use crate::seed::Draws;
-use crate::spectrum::RowsError;
-
-/// What a column's cells look like.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
-    /// Numbers a frame: cells are `[frames, bins]`; none where a cell is one-dimensional, `[frames]`.
-    pub bins: Option<usize>,
-    /// What the numbers measure: `ln(energy)`, `dB`, `amplitude`.
-    pub unit: &'static str,
-    /// The type that the extractor insists on; none leaves it to the writer.
-    pub dtype: Option<Dtype>,
-}
+use crate::spectrum::Framing;
+use crate::transform::{Column, Extract, ExtractError, SettingError};
 
 /// The YAML side of an extractor: settings, valid in themselves once read.
 pub trait Extractor {
-    /// What the column holds.
-    fn column(&self) -> Column;
+    /// What the column holds of sound at `rate`; of none where each file keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// The number of bins depends on the rate, and there is none.
+    fn column(&self, rate: Option<Hertz>) -> Result<Column, SettingError>;
+
+    /// How sound at `rate` is cut into frames.
+    ///
+    /// # Errors
+    ///
+    /// A setting that does not fit the rate.
+    fn framing(&self, rate: Hertz) -> Result<Framing, SettingError>;
 
     /// How many frames `num_samples` samples at `rate` give.
-    fn num_frames(&self, num_samples: u64, rate: Hertz) -> u64;
+    fn num_frames(&self, num_samples: u64, rate: Hertz) -> u64 {
+        self.framing(rate).map_or(0, |framing| framing.num_frames(num_samples))
+    }
 
     /// The extractor made ready for sound at `rate`: windows, FFT plans and filters are built once, here. `path` is its
     /// place in the pipeline file, under which it draws random numbers.
@@ -34,171 +33,70 @@ pub trait Extractor {
     ///
     /// A setting that does not fit the rate.
     fn prepare(&self, rate: Hertz, path: &str) -> Result<Box<dyn Extract>, SettingError>;
-}
 
-/// An extractor at work: one a worker, its buffers reused from utterance to utterance.
-///
-/// An utterance is one `begin`, any number of `push`es and one `finish`; how the sound is cut into blocks changes no bit.
-/// Frames are appended to `out`, row-major `[frames, bins]`. `out` is one vector from the first `push` to `finish`, and
-/// nothing else is appended meanwhile: an extractor that [needs all frames](Self::needs_all) finds them at the end of it.
-pub trait Extract: Send {
-    /// Starts an utterance and forgets the one before, finished or not.
-    fn begin(&mut self, draws: Draws<'_>);
-
-    /// Takes the next samples, mono, full scale at ±1, and appends the frames that they complete.
-    fn push(&mut self, samples: &[f32], out: &mut Vec<f32>);
-
-    /// Whether `finish` changes or reads frames that were appended before. Otherwise frames may be taken from `out` between
-    /// pushes, and a long recording need not be in memory.
-    fn needs_all(&self) -> bool {
-        false
+    /// The time from one frame to the next of sound at `rate`; none where that is not known.
+    fn frame_shift(&self, rate: Option<Hertz>) -> Option<Seconds> {
+        let rate = rate?;
+        Some(Seconds::of_samples(self.framing(rate).ok()?.hop.get() as u64, rate))
     }
 
-    /// Ends the utterance and appends its last frames.
+    /// The features of a clip: each channel by itself, nothing drawn at random but what seed 0 gives.
+    ///
+    /// One call makes the extractor ready anew; many clips are faster with [`prepare`](Self::prepare).
+    ///
+    /// ```
+    /// use wavemill::featurize::{Extractor, MelSpectrogram};
+    ///
+    /// let clip = wavemill::load("fixtures/corpus/alba/alba-01.wav".as_ref())?;
+    /// let mel = MelSpectrogram::default().extract(&clip)?;
+    /// assert_eq!((mel.num_channels, mel.bins), (1, 128));
+    /// assert_eq!(mel.values.len(), mel.num_channels * mel.num_frames * mel.bins);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// The utterance has no valid feature: it is a reject.
-    fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError>;
+    /// A setting does not fit the clip's rate, or the clip has no valid feature.
+    fn extract(&self, clip: &Waveform) -> Result<Features, ExtractError> {
+        let rate = clip.sample_rate;
+        let fits = |setting| ExtractError::Setting { setting };
+        let bins = self.column(Some(rate)).map_err(fits)?.bins.unwrap_or(1);
+        Features::of(clip, bins, self.prepare(rate, "extract").map_err(fits)?.as_mut())
+    }
 }
 
-/// A setting that does not fit the sample rate or another setting.
-#[derive(Debug, Clone, PartialEq, Error)]
-pub enum SettingError {
-    /// A frequency is above what the sample rate can carry.
-    #[error("{value} Hz is above the Nyquist frequency of {rate}, {nyquist} Hz", nyquist = rate.nyquist())]
-    AboveNyquist {
-        /// The setting's key.
-        key: &'static str,
-        /// Its value, in hertz.
-        value: f64,
-        /// The sample rate.
-        rate: Hertz,
-    },
-    /// The lower edge of a band is not below the upper one.
-    #[error("the band from {low} Hz to {high} Hz is empty at {rate}")]
-    EmptyBand {
-        /// The setting's key.
-        key: &'static str,
-        /// The lower edge, in hertz.
-        low: f64,
-        /// The upper edge, in hertz.
-        high: f64,
-        /// The sample rate.
-        rate: Hertz,
-    },
-    /// A filter lies between two bins of the FFT and would always be silent.
-    #[error("{filters} of the {bins} mel filters lie between two FFT bins at {rate} and would hold no energy")]
-    EmptyFilters {
-        /// The setting's key.
-        key: &'static str,
-        /// How many are empty.
-        filters: usize,
-        /// How many there are.
-        bins: usize,
-        /// The sample rate.
-        rate: Hertz,
-    },
-    /// A window is longer than the FFT that it goes into, or shorter than two samples.
-    #[error("a window of {window} samples does not fit an FFT of {n_fft}")]
-    Window {
-        /// The setting's key.
-        key: &'static str,
-        /// The window, in samples.
-        window: usize,
-        /// The FFT, in samples.
-        n_fft: usize,
-    },
-    /// A number is outside of what makes sense.
-    #[error("{value} is not between {low} and {high}")]
-    OutOfRange {
-        /// The setting's key.
-        key: &'static str,
-        /// Its value, in the setting's unit.
-        value: f64,
-        /// The lowest value allowed.
-        low: f64,
-        /// The highest value allowed.
-        high: f64,
-    },
-    /// A hop of no samples.
-    #[error("the hop is shorter than one sample at {rate}")]
-    NoHop {
-        /// The setting's key.
-        key: &'static str,
-        /// The sample rate.
-        rate: Hertz,
-    },
+/// The features of one clip.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Features {
+    /// `[num_channels, num_frames, bins]`, row-major.
+    pub values: Vec<f32>,
+    /// Channels of the clip.
+    pub num_channels: usize,
+    /// Frames of each channel.
+    pub num_frames: usize,
+    /// Numbers a frame; one where a frame is one number.
+    pub bins: usize,
 }
 
-impl SettingError {
-    /// `value`, if it lies between `low` and `high`.
-    pub(super) fn unless_within(key: &'static str, value: f64, low: f64, high: f64) -> Result<f64, Self> {
-        if (low..=high).contains(&value) { Ok(value) } else { Err(Self::OutOfRange { key, value, low, high }) }
+impl Features {
+    /// What `at_work` makes of each channel of a clip, in frames of `bins` numbers.
+    pub(super) fn of(clip: &Waveform, bins: usize, at_work: &mut dyn Extract) -> Result<Self, ExtractError> {
+        let mut values = Vec::new();
+        for (channel, samples) in clip.channels.iter().enumerate() {
+            let mut of_channel = Vec::new();
+            at_work.begin(Draws { seed: 0, id: "", copy: 0, channel });
+            at_work.push(samples, &mut of_channel);
+            at_work.finish(&mut of_channel)?;
+            values.append(&mut of_channel);
+        }
+        let num_channels = clip.channels.len();
+        let num_frames = values.len() / (bins * num_channels).max(1);
+        Ok(Self { values, num_channels, num_frames, bins })
     }
 
-    /// The key in the extractor's row that must change.
+    /// Frame `frame` of channel `channel`, `[bins]`.
     #[must_use]
-    pub const fn key(&self) -> &'static str {
-        match self {
-            Self::AboveNyquist { key, .. }
-            | Self::EmptyBand { key, .. }
-            | Self::EmptyFilters { key, .. }
-            | Self::Window { key, .. }
-            | Self::OutOfRange { key, .. }
-            | Self::NoHop { key, .. } => key,
-        }
-    }
-}
-
-rejects! {
-    /// Why an utterance gives no valid feature.
-    #[derive(Debug, Clone, PartialEq, Error)]
-    pub enum ExtractError {
-        /// There is less sound than one frame needs.
-        #[error("{num_samples} samples are too few: one frame needs {needed}")]
-        too_short: TooShort {
-            /// What there is.
-            num_samples: u64,
-            /// What the first frame needs.
-            needed: u64,
-        },
-        /// The sound or a feature of it is infinite or not a number.
-        #[error("frame {frame} holds a value that is not finite")]
-        not_finite: NotFinite {
-            /// The first such frame.
-            frame: u64,
-        },
-        /// The file's own sample rate does not suit the extractor, and the pipeline resamples nothing.
-        #[error("`{}` does not suit this file's sample rate: {setting}", setting.key())]
-        setting_does_not_fit: Setting {
-            /// What does not fit.
-            setting: SettingError,
-        },
-        /// The features of one utterance are more than a cell can hold.
-        #[error("the features take more than {most} bytes, the most that a cell can hold: cut the recording into utterances")]
-        too_long: TooLong {
-            /// The most that a cell can hold.
-            most: usize,
-        },
-        /// A number is too large for the type that the column is stored in.
-        #[error("frame {frame} holds {value}, which is too large for {}: choose another `dtype`", dtype.name())]
-        out_of_range: OutOfRange {
-            /// The first such frame.
-            frame: u64,
-            /// The number.
-            value: f32,
-            /// The type.
-            dtype: Dtype,
-        },
-    }
-}
-
-impl From<RowsError> for ExtractError {
-    fn from(error: RowsError) -> Self {
-        match error {
-            RowsError::TooShort(short) => Self::TooShort { num_samples: short.num_samples, needed: short.needed },
-            RowsError::NotFinite { frame } => Self::NotFinite { frame },
-        }
+    pub fn frame(&self, channel: usize, frame: usize) -> &[f32] {
+        &self.values[(channel * self.num_frames + frame) * self.bins..][..self.bins]
     }
 }

@@ -2,10 +2,11 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{ExtractError, Extractor};
+use super::Extractor;
 use crate::audio::Hertz;
 pub(super) use crate::audio::golden::golden;
 use crate::seed::Draws;
+use crate::transform::ExtractError;
 
 pub(super) fn rate(hertz: u32) -> Hertz {
     Hertz::new(hertz).expect("a rate above zero")
@@ -46,13 +47,13 @@ pub(super) fn extract_in_blocks(
     let frames = extractor.num_frames(sound.len() as u64, rate);
     assert_eq!(
         features.len() as u64,
-        frames * extractor.column().bins.unwrap_or(1) as u64,
+        frames * extractor.column(Some(rate)).unwrap().bins.unwrap_or(1) as u64,
         "as many frames as foretold"
     );
     Ok(features)
 }
 
-/// How far features are from a reference, at the worst signal.
+/// How far features are from a reference.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Difference {
     /// The largest difference.
@@ -61,53 +62,33 @@ pub(super) struct Difference {
     pub(super) p999: f64,
     /// The root of the summed squares of the differences, over that of the reference.
     pub(super) relative: f64,
-}
-
-/// What is compared: the settings `row` with the references `{member}-{name}-{signal}-{hertz}-{peer}`.
-pub(super) struct Case<'a> {
-    pub(super) member: &'a str,
-    pub(super) name: &'a str,
-    pub(super) signals: &'a [&'a str],
-    pub(super) hertz: u32,
-    pub(super) peer: &'a str,
-}
-
-/// The signals at 8 and 16 kHz; at 44.1 kHz there is the chirp alone.
-pub(super) const SIGNALS: [&str; 3] = ["chirp", "voiced", "quiet"];
-
-impl Case<'_> {
-    /// How far the features are from the references; each signal's figures are printed.
-    pub(super) fn difference(&self, extractor: &dyn Extractor) -> Difference {
-        let Self { member, name, hertz, peer, .. } = self;
-        let mut worst = Difference { max: 0.0, p999: 0.0, relative: 0.0 };
-        for signal in self.signals {
-            let (_, sound) = golden(&format!("signal-{signal}-{hertz}"));
-            let (shape, reference) = golden(&format!("{member}-{name}-{signal}-{hertz}-{peer}"));
-            let features = extract(extractor, &sound, rate(*hertz)).expect("features of a good signal");
-            let bins = extractor.column().bins.expect("frames of bins");
-            assert_eq!(shape, [features.len() / bins, bins], "{name} {signal}");
-            let found = Difference::between(&features, &reference);
-            println!(
-                "{member} {name:<12} {signal:<6} {hertz:>5} {peer:<26} max {:.1e}  p99.9 {:.1e}  relative {:.1e}",
-                found.max, found.p999, found.relative
-            );
-            worst.max = worst.max.max(found.max);
-            worst.p999 = worst.p999.max(found.p999);
-            worst.relative = worst.relative.max(found.relative);
-        }
-        worst
-    }
+    /// The largest difference over the largest number of the reference.
+    pub(super) of_peak: f64,
 }
 
 impl Difference {
-    fn between(features: &[f32], reference: &[f32]) -> Self {
+    pub(super) const NONE: Self = Self { max: 0.0, p999: 0.0, relative: 0.0, of_peak: 0.0 };
+
+    pub(super) fn between(features: &[f32], reference: &[f32]) -> Self {
         let pairs = features.iter().zip(reference).map(|(&ours, &theirs)| (f64::from(ours), f64::from(theirs)));
         let mut differences: Vec<f64> = pairs.clone().map(|(ours, theirs)| (ours - theirs).abs()).collect();
         assert!(differences.iter().all(|difference| difference.is_finite()), "every number is finite");
         let norm = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|number| number * number).sum::<f64>().sqrt();
-        let relative = norm(&mut differences.iter().copied()) / norm(&mut pairs.map(|(_, theirs)| theirs));
+        let theirs = || pairs.clone().map(|(_, theirs)| theirs);
+        let relative = norm(&mut differences.iter().copied()) / norm(&mut theirs());
         differences.sort_by(f64::total_cmp);
         let last = differences.len() - 1;
-        Self { max: differences[last], p999: differences[last - differences.len() / 1_000], relative }
+        let (max, peak) = (differences[last], theirs().map(f64::abs).fold(0.0, f64::max));
+        Self { max, p999: differences[last - differences.len() / 1_000], relative, of_peak: max / peak }
+    }
+
+    /// The worse of each figure.
+    pub(super) fn worse(self, other: Self) -> Self {
+        Self {
+            max: self.max.max(other.max),
+            p999: self.p999.max(other.p999),
+            relative: self.relative.max(other.relative),
+            of_peak: self.of_peak.max(other.of_peak),
+        }
     }
 }

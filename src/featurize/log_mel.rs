@@ -11,13 +11,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::frame::{Frame, Logarithm};
-use super::{Column, Extract, ExtractError, Extractor, SettingError};
+use super::Extractor;
 use crate::audio::Hertz;
 use crate::family::Member;
 use crate::seed::Draws;
 use crate::spectrum::{
     Edges, Framing, MelBank, MelNorm, MelScale, MelTriangles, PowerSpectrum, Rows, Window, WindowDesign, WindowEnds,
 };
+use crate::transform::{Column, Extract, ExtractError, SettingError};
 
 /// Log mel spectrograms as in torchaudio and librosa.
 ///
@@ -155,7 +156,7 @@ impl Member for LogMel {
 }
 
 impl Extractor for LogMel {
-    fn column(&self) -> Column {
+    fn column(&self, rate: Option<Hertz>) -> Result<Column, SettingError> {
         let unit = match self.log {
             Log::Db => "dB",
             Log::Ln => "ln(energy)",
@@ -163,7 +164,7 @@ impl Extractor for LogMel {
             Log::None if self.power == 1.0 => "magnitude",
             Log::None => "energy",
         };
-        Column { bins: Some(self.n_mels.get() as usize), unit, dtype: None }
+        Ok(Column::of(self.n_mels.get() as usize, unit, self.frame_shift(rate)))
     }
 
     fn num_frames(&self, num_samples: u64, rate: Hertz) -> u64 {
@@ -171,6 +172,29 @@ impl Extractor for LogMel {
             Ok(framing) if num_samples > 0 => framing.num_frames(num_samples.saturating_add(2 * u64::from(self.pad))),
             _ => 0,
         }
+    }
+
+    fn framing(&self, rate: Hertz) -> Result<Framing, SettingError> {
+        let (n_fft, window) = (self.n_fft.get() as usize, self.win_length());
+        if !(2..=n_fft).contains(&window) || n_fft > PowerSpectrum::LONGEST {
+            return Err(SettingError::Window {
+                key: if self.win_length.is_some() { "win_length" } else { "n_fft" },
+                window,
+                n_fft: n_fft.min(PowerSpectrum::LONGEST),
+            });
+        }
+        let hop = self.hop_length.map_or(window / 2, |hop| hop.get() as usize);
+        let (Some(length), Some(hop)) = (NonZeroUsize::new(n_fft), NonZeroUsize::new(hop)) else {
+            return Err(SettingError::NoHop { key: "hop_length", rate });
+        };
+        SettingError::unless_within("hop_length", hop.get() as f64, 1.0, PowerSpectrum::LONGEST as f64)?;
+        let edges = match self.pad_mode {
+            _ if !self.center => Edges::Snip,
+            PadMode::Reflect => Edges::Reflect,
+            PadMode::Constant => Edges::Zero,
+            PadMode::Replicate => Edges::Replicate,
+        };
+        Ok(Framing { length, hop, edges })
     }
 
     fn prepare(&self, rate: Hertz, _: &str) -> Result<Box<dyn Extract>, SettingError> {
@@ -216,29 +240,6 @@ impl Extractor for LogMel {
 impl LogMel {
     fn win_length(&self) -> usize {
         self.win_length.unwrap_or(self.n_fft).get() as usize
-    }
-
-    fn framing(&self, rate: Hertz) -> Result<Framing, SettingError> {
-        let (n_fft, window) = (self.n_fft.get() as usize, self.win_length());
-        if !(2..=n_fft).contains(&window) || n_fft > PowerSpectrum::LONGEST {
-            return Err(SettingError::Window {
-                key: if self.win_length.is_some() { "win_length" } else { "n_fft" },
-                window,
-                n_fft: n_fft.min(PowerSpectrum::LONGEST),
-            });
-        }
-        let hop = self.hop_length.map_or(window / 2, |hop| hop.get() as usize);
-        let (Some(length), Some(hop)) = (NonZeroUsize::new(n_fft), NonZeroUsize::new(hop)) else {
-            return Err(SettingError::NoHop { key: "hop_length", rate });
-        };
-        SettingError::unless_within("hop_length", hop.get() as f64, 1.0, PowerSpectrum::LONGEST as f64)?;
-        let edges = match self.pad_mode {
-            _ if !self.center => Edges::Snip,
-            PadMode::Reflect => Edges::Reflect,
-            PadMode::Constant => Edges::Zero,
-            PadMode::Replicate => Edges::Replicate,
-        };
-        Ok(Framing { length, hop, edges })
     }
 
     fn bank(&self, rate: Hertz) -> Result<MelBank, SettingError> {
@@ -345,62 +346,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::featurize::golden::{Case, Difference, SIGNALS, extract, extract_in_blocks, golden, rate, settings};
-
-    const TORCHAUDIO: &str = "torchaudio-2.11.0";
-    const LIBROSA: &str = "librosa-0.11.0";
-
-    fn difference(case: &str, hertz: u32, peer: &str, json: &str) -> Difference {
-        let signals = if hertz == 44_100 { &SIGNALS[..1] } else { &SIGNALS };
-        Case { member: "log_mel", name: case, signals, hertz, peer }.difference(&settings::<LogMel>(json))
-    }
-
-    /// Asserts that linear features are a peer's to 1e-5 of their norm: the peers' filters are themselves rounded to `f32`
-    /// halfway through their design, which costs them that much.
-    fn agrees_in_norm(case: &str, hertz: u32, peer: &str, json: &str) {
-        let found = difference(case, hertz, peer, json);
-        assert!(found.relative <= 1e-5, "{case} at {hertz} Hz: {found:?}");
-    }
-
-    /// Asserts that features in dB (or a logarithm, which is finer) are a peer's.
-    fn agrees_in_decibels(case: &str, hertz: u32, peer: &str, json: &str) {
-        let found = difference(case, hertz, peer, json);
-        assert!(found.max <= 5e-3 && found.p999 <= 1e-3, "{case} at {hertz} Hz: {found:?}");
-    }
-
-    #[test]
-    fn features_are_those_of_torchaudio() {
-        let speech =
-            |more: &str| format!(r#"{{"n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 80, {more}}}"#);
-        for hertz in [16_000, 44_100] {
-            agrees_in_norm("linear", hertz, TORCHAUDIO, &speech(r#""log": "none""#));
-        }
-        let telephone = r#"{"n_fft": 256, "win_length": 200, "hop_length": 80, "n_mels": 40, "log": "none"}"#;
-        agrees_in_norm("telephone", 8_000, TORCHAUDIO, telephone);
-        agrees_in_norm("defaults", 16_000, TORCHAUDIO, r#"{"log": "none"}"#);
-        let uncentred = r#""log": "none", "center": false, "norm": "slaney", "mel_scale": "slaney",
-            "normalized": "frame_length""#;
-        agrees_in_norm("uncentred", 16_000, TORCHAUDIO, &speech(uncentred));
-        agrees_in_decibels("db", 16_000, TORCHAUDIO, &speech(r#""top_db": 80"#));
-        let magnitude = r#"{"n_mels": 40, "power": 1, "normalized": "window", "pad": 100, "pad_mode": "replicate",
-            "f_min_hz": 60, "f_max_hz": 7600, "window_fn": "hamming"}"#;
-        agrees_in_decibels("magnitude", 16_000, TORCHAUDIO, magnitude);
-    }
-
-    #[test]
-    fn features_are_those_of_librosa_and_nemo_under_their_settings() {
-        let style =
-            |more: &str| format!(r#"{{"pad_mode": "constant", "norm": "slaney", "mel_scale": "slaney", {more}}}"#);
-        let slaney = r#""n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 40, "log": "none""#;
-        for hertz in [8_000, 16_000] {
-            agrees_in_norm("slaney", hertz, LIBROSA, &style(slaney));
-        }
-        let power_to_db = r#""n_fft": 1024, "hop_length": 256, "n_mels": 64, "top_db": 80"#;
-        agrees_in_decibels("power_to_db", 16_000, LIBROSA, &style(power_to_db));
-        let nemo = r#""n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 80, "periodic": false, "log": "ln",
-            "log_offset": 5.9604645e-8"#;
-        agrees_in_decibels("nemo", 16_000, "torch-2.11.0", &style(nemo));
-    }
+    use crate::featurize::golden::{extract, extract_in_blocks, golden, rate, settings};
 
     #[test]
     fn the_logarithms_differ_by_their_factors_and_top_db_means_the_same_in_each() {

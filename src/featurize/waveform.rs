@@ -1,13 +1,17 @@
 //! The sound itself, mono, for models that learn their own features (wav2vec 2.0, `HuBERT`, neural codecs).
 
+use std::num::NonZeroUsize;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Column, Extract, ExtractError, Extractor, SettingError};
+use super::Extractor;
 use crate::audio::Hertz;
 use crate::family::Member;
 use crate::manifest::Dtype;
 use crate::seed::Draws;
+use crate::spectrum::{Edges, Framing};
+use crate::transform::{Column, Extract, ExtractError, SettingError};
 
 /// The samples themselves.
 ///
@@ -35,16 +39,17 @@ impl Member for Waveform {
 }
 
 impl Extractor for Waveform {
-    fn column(&self) -> Column {
+    fn column(&self, rate: Option<Hertz>) -> Result<Column, SettingError> {
         let dtype = match self.dtype {
             SampleType::F32 => Dtype::F32,
             SampleType::I16 => Dtype::I16,
         };
-        Column { bins: None, unit: "amplitude", dtype: Some(dtype) }
+        let (unit, frame_shift) = ("amplitude".to_owned(), self.frame_shift(rate));
+        Ok(Column { bins: None, unit, dtype: Some(dtype), frame_shift })
     }
 
-    fn num_frames(&self, num_samples: u64, _: Hertz) -> u64 {
-        num_samples
+    fn framing(&self, _: Hertz) -> Result<Framing, SettingError> {
+        Ok(Framing { length: NonZeroUsize::MIN, hop: NonZeroUsize::MIN, edges: Edges::Snip })
     }
 
     fn prepare(&self, _: Hertz, _: &str) -> Result<Box<dyn Extract>, SettingError> {
@@ -94,7 +99,7 @@ mod tests {
         let sound = [0.0, -1.0, 0.25, f32::MIN_POSITIVE];
         assert_eq!(extract(&Waveform::default(), &sound, rate(16_000)).unwrap(), sound);
         assert_eq!(Waveform::default().num_frames(4, rate(16_000)), 4);
-        let column = Waveform { dtype: SampleType::I16 }.column();
+        let column = Waveform { dtype: SampleType::I16 }.column(None).unwrap();
         assert_eq!((column.bins, column.dtype), (None, Some(Dtype::I16)));
     }
 

@@ -159,7 +159,7 @@ impl Default for Load {
 /// wav.extend([0_i16, 16_384, -16_384, -32_768].map(i16::to_le_bytes).concat());
 /// std::fs::write(&path, wav)?;
 ///
-/// let sound = wavemill::load::read(&path)?;
+/// let sound = wavemill::load(&path)?;
 /// assert_eq!(sound.sample_rate.get(), 8_000);
 /// assert_eq!(sound.channels, [[0.0, 0.5, -0.5, -1.0]]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -168,7 +168,7 @@ impl Default for Load {
 /// # Errors
 ///
 /// As [`Decoder`], with the default length tolerance of [`Load`].
-pub fn read(path: &Path) -> Result<Waveform, LoadError> {
+pub fn load(path: &Path) -> Result<Waveform, LoadError> {
     let mut decoder = Decoder::open(path, Take::whole(), &Load::default())?;
     let mut channels = vec![Vec::new(); usize::from(decoder.num_channels())];
     let mut blocks = channels.clone();

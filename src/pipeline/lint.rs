@@ -68,9 +68,14 @@ fn check_mapping(node: &Node, entries: &[(Key, Node)], schema: &Value, name: &st
 }
 
 fn check_list(node: &Node, items: &[Node], schema: &Value, name: &str, mistakes: &mut Vec<Mistake>) {
-    if let Some(schema) = schema.get("items") {
-        for item in items {
-            check(item, schema, name, mistakes);
+    let first = schema.get("prefixItems").and_then(Value::as_array).and_then(|schemas| schemas.first());
+    let further = schema.get("items");
+    for (index, item) in items.iter().enumerate() {
+        let (here, elsewhere) = if index == 0 && first.is_some() { (first, further) } else { (further, first) };
+        match (here, elsewhere) {
+            (_, Some(elsewhere)) if names_member(item, elsewhere) => mistakes.push(misplaced(item, index)),
+            (Some(here), _) => check(item, here, name, mistakes),
+            (None, _) => {}
         }
     }
     let bound = |key: &str| schema.get(key).and_then(Value::as_u64);
@@ -84,6 +89,28 @@ fn check_list(node: &Node, items: &[Node], schema: &Value, name: &str, mistakes:
         };
         mistakes.push(Mistake::at(node.span.clone(), format!("{name} takes {wanted} entries, found {count}")));
     }
+}
+
+/// Whether `node` is a row that names a member of the family of `schema`.
+fn names_member(node: &Node, schema: &Value) -> bool {
+    let members = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten().filter_map(member);
+    let Kind::Map(entries) = &node.kind else { return false };
+    matches!(entries.as_slice(), [(key, _)] if members.map(|(word, _)| word).any(|word| word == key.name))
+}
+
+/// A row that would be right elsewhere in its column.
+fn misplaced(node: &Node, index: usize) -> Mistake {
+    let (word, span) = match &node.kind {
+        Kind::Map(entries) => entries.first().map(|(key, _)| (key.name.as_str(), key.span.clone())),
+        _ => None,
+    }
+    .unwrap_or_else(|| ("", node.span.clone()));
+    if index == 0 {
+        let mistake = Mistake::at(span, format!("`{word}` transforms frames, and there are none yet"));
+        return mistake.help("a column starts with an extractor: `wavemill list featurize` names them");
+    }
+    let mistake = Mistake::at(span, format!("`{word}` is the second extractor of its column"));
+    mistake.help("a column has one extractor: give this one a column of its own")
 }
 
 fn check_bounds(node: &Node, value: &Value, schema: &Value, name: &str, mistakes: &mut Vec<Mistake>) {

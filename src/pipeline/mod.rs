@@ -13,11 +13,13 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::audio::Hertz;
 use crate::corpus::{Corpus, Kind};
 use crate::family::{Entry, Family};
-use crate::featurize::Features;
+use crate::featurize::{Extractors, Recipe};
 use crate::load::{Channels, Load, Quality, QualityColumns};
 use crate::resample::Resample;
+use crate::transform::Transforms;
 use crate::variables::Template;
 use crate::write::{CellChannels, FeatureColumn, Format, NUM_CHANNELS, Number, SoundColumn};
 
@@ -53,9 +55,9 @@ pub struct Pipeline {
     /// The sample rate of all that follows. Without it each file keeps its own.
     #[serde(default)]
     pub resample: Option<Resample>,
-    /// The columns of the dataset: each a name with its extractor.
+    /// The columns of the dataset: each a name with its extractor and transforms.
     #[schemars(extend("minProperties" = 1))]
-    pub featurize: IndexMap<String, Vec<Features>>,
+    pub featurize: IndexMap<String, Recipe>,
     /// The format of the shards.
     #[serde(default)]
     pub write: Format,
@@ -67,7 +69,7 @@ fn unnamed() -> String {
 
 impl Pipeline {
     /// Every family of members that a pipeline file may name.
-    pub const FAMILIES: [Family; 3] = [Corpus::FAMILY, Features::FAMILY, Format::FAMILY];
+    pub const FAMILIES: [Family; 4] = [Corpus::FAMILY, Extractors::FAMILY, Transforms::FAMILY, Format::FAMILY];
 
     /// The stages that are no families: every utterance passes them the one way that they are set.
     pub const STAGES: Family = Family {
@@ -96,22 +98,29 @@ impl Pipeline {
         settings.into_generator().into_root_schema_for::<Self>()
     }
 
-    /// The columns with their extractors, in the order of the file.
-    pub fn columns(&self) -> impl Iterator<Item = (&str, &Features)> {
-        self.featurize.iter().filter_map(|(name, rows)| Some((name.as_str(), rows.first()?)))
+    /// The columns with what makes them, in the order of the file.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, &Recipe)> {
+        self.featurize.iter().map(|(name, recipe)| (name.as_str(), recipe))
+    }
+
+    /// The sample rate of all that follows `resample`, where the pipeline has that.
+    #[must_use]
+    pub fn rate(&self) -> Option<Hertz> {
+        self.resample.as_ref().map(|resample| resample.rate_hz)
     }
 
     /// The columns as the rows will hold them: what the extractors leave open, the format decides.
     #[must_use]
     pub fn feature_columns(&self) -> Vec<FeatureColumn> {
-        let decide = |(name, features): (&str, &Features)| {
-            let column = features.member().column();
+        let decide = |(name, recipe): (&str, &Recipe)| {
+            let column = recipe.column(self.rate());
+            let column = column.unwrap_or_else(|_| unreachable!("a pipeline that is read has columns that fit"));
             let dtype = column.dtype.unwrap_or(self.write.member().dtype());
             let channels = match self.load.channels {
                 Channels::Keep => CellChannels::All,
                 _ => CellChannels::One,
             };
-            FeatureColumn { name: name.to_owned(), bins: column.bins, dtype, unit: column.unit.to_owned(), channels }
+            FeatureColumn { name: name.to_owned(), bins: column.bins, dtype, unit: column.unit, channels }
         };
         self.columns().map(decide).collect()
     }

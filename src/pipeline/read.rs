@@ -12,7 +12,9 @@ use super::lint::lint;
 use super::mistake::{Mistake, Mistakes};
 use super::tree::{Kind, Node, Step, bytes};
 use crate::corpus::{self, CorpusTable, RowCondition, SelectError};
+use crate::featurize::{Recipe, RowError};
 use crate::load::Quality;
+use crate::transform::SettingError;
 use crate::variables::{Template, Variables};
 use crate::write::ROW_COLUMNS;
 
@@ -131,7 +133,7 @@ fn disagreements(pipeline: &Pipeline, tree: &Node) -> Vec<Mistake> {
         let mistake = Mistake::at(place(&["load", &format!("{key}_rate_hz")]), message);
         mistakes.push(mistake.help("`min_rate_hz` is at most `max_rate_hz`"));
     }
-    for (column, rows) in &pipeline.featurize {
+    for column in pipeline.featurize.keys() {
         let key_span = key_span(tree, column);
         if let Some(counted) = pipeline.featurize.keys().find(|other| *column == format!("{other}_frames")) {
             let message = format!("`{column}` is already the column that counts the frames of `{counted}`");
@@ -148,41 +150,36 @@ fn disagreements(pipeline: &Pipeline, tree: &Node) -> Vec<Mistake> {
             let mistake = Mistake::at(key_span, format!("`{column}` is no name for a column"));
             mistakes.push(mistake.help("a letter, then letters, digits and underscores"));
         }
-        if rows.is_empty() {
-            let empty = tree.place(&[Step::Key("featurize".into()), Step::Key(column.clone())]);
-            let mistake = Mistake::at(empty, format!("the column `{column}` has no extractor"));
-            mistakes.push(
-                mistake.help("one row says what the column holds, such as `- kaldi_fbank: { num_mel_bins: 80 }`"),
-            );
-        }
-        if let [_, second, ..] = rows.as_slice() {
-            let second_place = tree.place(&[Step::Key("featurize".into()), Step::Key(column.clone()), Step::Index(1)]);
-            let message = format!("`{}` is the second extractor of the column `{column}`", second.name());
-            mistakes.push(
-                Mistake::at(second_place, message)
-                    .help("a column has one extractor: give this one a column of its own"),
-            );
-        }
     }
-    if let Some(resample) = &pipeline.resample {
-        for (column, features) in pipeline.columns() {
-            let path = format!("featurize.{column}.0");
-            if let Err(error) = features.member().prepare(resample.rate_hz, &path) {
-                let row = ["featurize".to_owned(), column.to_owned()].map(Step::Key).into_iter();
-                let keys = [features.name().to_owned(), error.key().to_owned()].map(Step::Key).into_iter();
-                let steps: Vec<Step> = row.chain([Step::Index(0)]).chain(keys).collect();
-                mistakes.push(Mistake::at(tree.place(&steps), error.to_string()).help(format!(
-                    "set `{}` of `{}`, or another `resample.rate_hz`",
-                    error.key(),
-                    features.name()
-                )));
-            }
-        }
+    let unfit: Vec<Mistake> =
+        pipeline.columns().filter_map(|(name, recipe)| unfit(pipeline, tree, name, recipe)).collect();
+    if !unfit.is_empty() {
+        mistakes.extend(unfit);
+        return mistakes;
     }
     if let Err(error) = pipeline.write.member().accepts(&pipeline.feature_columns()) {
         mistakes.push(Mistake::at(place(&["write", pipeline.write.name(), error.key()]), error.to_string()));
     }
     mistakes
+}
+
+/// The row of a column that does not fit the sample rate, or the row before it.
+fn unfit(pipeline: &Pipeline, tree: &Node, column: &str, recipe: &Recipe) -> Option<Mistake> {
+    let checked = match pipeline.rate() {
+        Some(rate) => recipe.prepare(rate, &format!("featurize.{column}")).map(drop),
+        None => recipe.column(None).map(drop),
+    };
+    let RowError { row, error } = checked.err()?;
+    let (name, key) = (recipe.name(row), error.key());
+    let steps = ["featurize", column].map(|key| Step::Key(key.to_owned())).into_iter().chain([Step::Index(row)]);
+    let steps: Vec<Step> = steps.chain([name, key].map(|key| Step::Key(key.to_owned()))).collect();
+    let mistake = Mistake::at(tree.place(&steps), error.to_string());
+    Some(mistake.help(match error {
+        SettingError::NeedsRate { .. } => "add a row such as `resample: { rate_hz: 16000 }`".to_owned(),
+        SettingError::WrongRate { needed, key: "", .. } => format!("set `resample.rate_hz` to {}", needed.get()),
+        SettingError::DoesNotFit { .. } => format!("set `{key}` of `{name}` to something else"),
+        _ => format!("set `{key}` of `{name}`, or another `resample.rate_hz`"),
+    }))
 }
 
 /// Checks a condition as far as the corpus need not be known: the columns of a source may have any name.

@@ -163,9 +163,10 @@ fn estimated_bytes(pipeline: &Pipeline, schema: &RowSchema, duration_s: Option<f
     let rate = pipeline.resample.as_ref().map_or(NOMINAL_RATE, |resample| resample.rate_hz);
     let duration = duration_s.or(Some(NOMINAL_LENGTH_S)).and_then(Seconds::new).unwrap_or(Seconds::ZERO);
     let samples = duration.samples(rate);
-    let cells = pipeline.columns().zip(&schema.features).map(|((_, features), column)| {
-        features.member().num_frames(samples, rate).saturating_mul(column.frame_bytes() as u64)
-    });
+    let cells = pipeline
+        .columns()
+        .zip(&schema.features)
+        .map(|((_, recipe), column)| recipe.num_frames(samples, rate).saturating_mul(column.frame_bytes() as u64));
     let channels = if pipeline.load.channels == Channels::Keep { NOMINAL_CHANNELS } else { 1 };
     cells.fold(ROW_BYTES, |sum, cell| sum.saturating_add(cell.saturating_mul(channels)))
 }

@@ -1,8 +1,8 @@
 //! One feature of one channel on its way into a row: frames in single precision, a few at a time, become the bytes that are
 //! stored, so that a long recording is in memory once and not three times.
 
-use crate::featurize::{Extract, ExtractError};
 use crate::manifest::{Dtype, Moments};
+use crate::transform::{Extract, ExtractError};
 use crate::write::{FeatureColumn, encode};
 
 /// The most that a cell can hold of all its channels, in bytes: well below what Parquet and its readers count in 32 bits.

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::audio::{Hertz, Seconds};
 use crate::error::chain;
-use crate::featurize::{Extract, ExtractError, Features};
+use crate::featurize::{Recipe, RowError};
 use crate::isolation::isolated;
 use crate::load::{Channels, Cut, Decoder, Listener, LoadError, LoadWarning, Pick, Quality, QualityColumns, Take};
 use crate::manifest::{Moments, Reject, Warning};
@@ -16,6 +16,7 @@ use crate::plan::{Entry, Plan};
 use crate::rejects::rejects;
 use crate::resample::{Method, ResampleError, Resampler};
 use crate::seed::Draws;
+use crate::transform::{Extract, ExtractError};
 use crate::write::{Cell, FeatureColumn};
 
 use super::cell::{CELL_BYTES, CellInWork};
@@ -293,9 +294,12 @@ fn in_column(column: &FeatureColumn) -> impl Fn(ExtractError) -> Failure {
 /// The pipeline's extractors for one channel of sound at `rate`. Without `resample`, a setting may first meet a rate that it
 /// does not fit in the middle of a corpus.
 fn prepare(plan: &Plan, rate: Hertz) -> Result<Vec<Box<dyn Extract>>, Failure> {
-    let prepare = |(column, features): (&str, &Features)| {
-        let made = features.member().prepare(rate, &format!("featurize.{column}.0"));
-        made.map_err(|setting| Failure::Extract { column: column.to_owned(), error: ExtractError::Setting { setting } })
+    let prepare = |(column, recipe): (&str, &Recipe)| {
+        let made = recipe.prepare(rate, &format!("featurize.{column}"));
+        made.map_err(|RowError { error, .. }| Failure::Extract {
+            column: column.to_owned(),
+            error: ExtractError::Setting { setting: error },
+        })
     };
     plan.pipeline.columns().map(prepare).collect()
 }

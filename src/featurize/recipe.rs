@@ -1,0 +1,160 @@
+//! How a column is made: an extractor, then transforms.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Extractors, Features};
+use crate::audio::{Hertz, Waveform};
+use crate::transform::{Column, Extract, ExtractError, SettingError, Transforms, chain};
+
+/// The rows of a column: an extractor, then transforms in the order in which they follow.
+///
+/// ```
+/// use wavemill::featurize::Recipe;
+///
+/// let clip = wavemill::load("fixtures/corpus/alba/alba-01.wav".as_ref())?;
+/// let recipe: Recipe = serde_json::from_str(r#"[{"mfcc": {"n_mfcc": 13}}, {"deltas": {}}]"#)?;
+/// let features = recipe.extract(&clip)?;
+/// assert_eq!(features.bins, 39);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// What makes frames of the sound.
+    pub extractor: Extractors,
+    /// What is made of the frames.
+    pub transforms: Vec<Transforms>,
+}
+
+/// What does not fit, and which row it is in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowError {
+    /// The row: 0 for the extractor, 1 and up for the transforms.
+    pub row: usize,
+    /// What is wrong with it.
+    pub error: SettingError,
+}
+
+impl Recipe {
+    /// What the column holds of sound at `rate`; of none where each file keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// A row does not fit the rate, or the row before it.
+    pub fn column(&self, rate: Option<Hertz>) -> Result<Column, RowError> {
+        let first = self.extractor.member().column(rate).map_err(|error| RowError { row: 0, error })?;
+        self.rows().try_fold(first, |column, (row, transform)| {
+            transform.member().column(&column).map_err(|error| RowError { row, error })
+        })
+    }
+
+    /// How many frames `num_samples` samples at `rate` give.
+    #[must_use]
+    pub fn num_frames(&self, num_samples: u64, rate: Hertz) -> u64 {
+        let first = self.extractor.member().num_frames(num_samples, rate);
+        self.transforms.iter().fold(first, |frames, transform| transform.member().num_frames(frames))
+    }
+
+    /// The column made ready for sound at `rate`: all rows as one. `path` is its place in the pipeline file, `featurize.name`.
+    ///
+    /// # Errors
+    ///
+    /// A row does not fit the rate, or the row before it.
+    pub fn prepare(&self, rate: Hertz, path: &str) -> Result<Box<dyn Extract>, RowError> {
+        let wrong = |row| move |error| RowError { row, error };
+        let extractor = self.extractor.member();
+        let mut links = vec![extractor.prepare(rate, &format!("{path}.0")).map_err(wrong(0))?];
+        let mut column = extractor.column(Some(rate)).map_err(wrong(0))?;
+        for (row, transform) in self.rows() {
+            let transform = transform.member();
+            links.push(transform.prepare(&column, &format!("{path}.{row}")).map_err(wrong(row))?);
+            column = transform.column(&column).map_err(wrong(row))?;
+        }
+        Ok(chain(links))
+    }
+
+    /// The features of a clip: each channel by itself, nothing drawn at random but what seed 0 gives.
+    ///
+    /// # Errors
+    ///
+    /// A setting does not fit the clip's rate, or the clip has no valid feature.
+    pub fn extract(&self, clip: &Waveform) -> Result<Features, ExtractError> {
+        let fits = |RowError { error, .. }| ExtractError::Setting { setting: error };
+        let column = self.column(Some(clip.sample_rate)).map_err(fits)?;
+        let mut at_work = self.prepare(clip.sample_rate, "extract").map_err(fits)?;
+        Features::of(clip, column.bins.unwrap_or(1), at_work.as_mut())
+    }
+
+    /// The name of row `row`.
+    #[must_use]
+    pub fn name(&self, row: usize) -> &'static str {
+        match row.checked_sub(1) {
+            None => self.extractor.name(),
+            Some(transform) => self.transforms.get(transform).map_or("", Transforms::name),
+        }
+    }
+
+    /// The transforms with the numbers of their rows.
+    fn rows(&self) -> impl Iterator<Item = (usize, &Transforms)> {
+        (1..).zip(&self.transforms)
+    }
+}
+
+impl fmt::Display for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.extractor.name())?;
+        self.transforms.iter().try_for_each(|transform| write!(f, " ► {}", transform.name()))
+    }
+}
+
+impl Serialize for Recipe {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut rows = serializer.serialize_seq(Some(1 + self.transforms.len()))?;
+        rows.serialize_element(&self.extractor)?;
+        for transform in &self.transforms {
+            rows.serialize_element(transform)?;
+        }
+        rows.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Recipe {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Rows)
+    }
+}
+
+struct Rows;
+
+impl<'de> Visitor<'de> for Rows {
+    type Value = Recipe;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of an extractor and transforms")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Recipe, A::Error> {
+        let Some(extractor) = rows.next_element()? else { return Err(A::Error::custom("a column needs an extractor")) };
+        let mut transforms = Vec::new();
+        while let Some(transform) = rows.next_element()? {
+            transforms.push(transform);
+        }
+        Ok(Recipe { extractor, transforms })
+    }
+}
+
+impl JsonSchema for Recipe {
+    fn schema_name() -> Cow<'static, str> {
+        "Recipe".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (first, further) = (generator.subschema_for::<Extractors>(), generator.subschema_for::<Transforms>());
+        json_schema!({ "type": "array", "prefixItems": [first], "items": further, "minItems": 1 })
+    }
+}

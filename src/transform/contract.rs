@@ -1,0 +1,265 @@
+//! What everything that makes rows of numbers promises: its column is known before any sound is read, and it takes what
+//! comes in blocks of any size.
+
+use thiserror::Error;
+
+use crate::audio::{Hertz, Seconds};
+use crate::manifest::Dtype;
+use crate::rejects::rejects;
+use crate::seed::Draws;
+use crate::spectrum::RowsError;
+
+/// What a column's cells look like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Numbers a frame: cells are `[frames, bins]`; none where a cell is one-dimensional, `[frames]`.
+    pub bins: Option<usize>,
+    /// What the numbers measure: `ln(energy)`, `dB`, `amplitude`.
+    pub unit: String,
+    /// The type that the extractor insists on; none leaves it to the writer.
+    pub dtype: Option<Dtype>,
+    /// The time from one frame to the next, where the sample rate is known.
+    pub frame_shift: Option<Seconds>,
+}
+
+impl Column {
+    /// Cells `[frames, bins]` of numbers in `unit`, in the writer's type.
+    #[must_use]
+    pub fn of(bins: usize, unit: &str, frame_shift: Option<Seconds>) -> Self {
+        Self { bins: Some(bins), unit: unit.to_owned(), dtype: None, frame_shift }
+    }
+}
+
+/// The YAML side of a transform: settings, valid in themselves once read.
+///
+/// A transform turns frames into frames. Its `bins` are the numbers of a frame; of a one-dimensional column, one.
+pub trait Transform {
+    /// What the column holds after it, given what it held before.
+    ///
+    /// # Errors
+    ///
+    /// A setting that does not fit the column before.
+    fn column(&self, before: &Column) -> Result<Column, SettingError>;
+
+    /// How many frames become of `frames`.
+    fn num_frames(&self, frames: u64) -> u64 {
+        frames
+    }
+
+    /// The transform made ready for frames of the column `before`, whose `frame_shift` is known. `path` is its place in the
+    /// pipeline file, under which it draws random numbers.
+    ///
+    /// # Errors
+    ///
+    /// A setting that does not fit the column before.
+    fn prepare(&self, before: &Column, path: &str) -> Result<Box<dyn Extract>, SettingError>;
+}
+
+/// An extractor or a transform at work: one a worker, its buffers reused from utterance to utterance.
+///
+/// An utterance is one `begin`, any number of `push`es and one `finish`; how what comes in is cut into blocks changes no bit.
+/// An extractor takes samples, a transform whole frames `[frames, bins]` of the column before it. What they make is appended
+/// to `out`, row-major `[frames, bins]`. `out` is one vector from the first `push` to `finish`, and nothing else is appended
+/// meanwhile: whoever [needs all frames](Self::needs_all) finds them at the end of it.
+pub trait Extract: Send {
+    /// Starts an utterance and forgets the one before, finished or not.
+    fn begin(&mut self, draws: Draws<'_>);
+
+    /// Takes the next samples (mono, full scale at ±1) or frames, and appends the frames that they complete.
+    fn push(&mut self, input: &[f32], out: &mut Vec<f32>);
+
+    /// Whether `finish` changes or reads frames that were appended before. Otherwise frames may be taken from `out` between
+    /// pushes, and a long recording need not be in memory.
+    fn needs_all(&self) -> bool {
+        false
+    }
+
+    /// Ends the utterance and appends its last frames.
+    ///
+    /// # Errors
+    ///
+    /// The utterance has no valid feature: it is a reject.
+    fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError>;
+}
+
+/// A setting that does not fit the sample rate or another setting.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum SettingError {
+    /// A frequency is above what the sample rate can carry.
+    #[error("{value} Hz is above the Nyquist frequency of {rate}, {nyquist} Hz", nyquist = rate.nyquist())]
+    AboveNyquist {
+        /// The setting's key.
+        key: &'static str,
+        /// Its value, in hertz.
+        value: f64,
+        /// The sample rate.
+        rate: Hertz,
+    },
+    /// The lower edge of a band is not below the upper one.
+    #[error("the band from {low} Hz to {high} Hz is empty at {rate}")]
+    EmptyBand {
+        /// The setting's key.
+        key: &'static str,
+        /// The lower edge, in hertz.
+        low: f64,
+        /// The upper edge, in hertz.
+        high: f64,
+        /// The sample rate.
+        rate: Hertz,
+    },
+    /// A filter lies between two bins of the FFT and would always be silent.
+    #[error("{filters} of the {bins} mel filters lie between two FFT bins at {rate} and would hold no energy")]
+    EmptyFilters {
+        /// The setting's key.
+        key: &'static str,
+        /// How many are empty.
+        filters: usize,
+        /// How many there are.
+        bins: usize,
+        /// The sample rate.
+        rate: Hertz,
+    },
+    /// A window is longer than the FFT that it goes into, or shorter than two samples.
+    #[error("a window of {window} samples does not fit an FFT of {n_fft}")]
+    Window {
+        /// The setting's key.
+        key: &'static str,
+        /// The window, in samples.
+        window: usize,
+        /// The FFT, in samples.
+        n_fft: usize,
+    },
+    /// A number is outside of what makes sense.
+    #[error("{value} is not between {low} and {high}")]
+    OutOfRange {
+        /// The setting's key.
+        key: &'static str,
+        /// Its value, in the setting's unit.
+        value: f64,
+        /// The lowest value allowed.
+        low: f64,
+        /// The highest value allowed.
+        high: f64,
+    },
+    /// A hop of no samples.
+    #[error("the hop is shorter than one sample at {rate}")]
+    NoHop {
+        /// The setting's key.
+        key: &'static str,
+        /// The sample rate.
+        rate: Hertz,
+    },
+    /// The number of bins depends on the sample rate, which is not known.
+    #[error(
+        "the number of bins depends on the sample rate, and each file keeps its own: the pipeline needs `resample`"
+    )]
+    NeedsRate {
+        /// The setting's key that makes it so.
+        key: &'static str,
+    },
+    /// A recipe that is defined for other sample rates.
+    #[error("this is defined for sound at {needed}, not at {rate}")]
+    WrongRate {
+        /// The setting's key that makes it so; empty where no setting helps.
+        key: &'static str,
+        /// The sample rate that it is defined for.
+        needed: Hertz,
+        /// The sample rate.
+        rate: Hertz,
+    },
+    /// A setting that does not fit another setting or the column before.
+    #[error("{reason}")]
+    DoesNotFit {
+        /// The setting's key.
+        key: &'static str,
+        /// Why not: a lowercase fragment.
+        reason: &'static str,
+    },
+}
+
+impl SettingError {
+    /// `value`, if it lies between `low` and `high`.
+    ///
+    /// # Errors
+    ///
+    /// It does not.
+    pub fn unless_within(key: &'static str, value: f64, low: f64, high: f64) -> Result<f64, Self> {
+        if (low..=high).contains(&value) { Ok(value) } else { Err(Self::OutOfRange { key, value, low, high }) }
+    }
+
+    /// The key in the extractor's row that must change.
+    #[must_use]
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::AboveNyquist { key, .. }
+            | Self::EmptyBand { key, .. }
+            | Self::EmptyFilters { key, .. }
+            | Self::Window { key, .. }
+            | Self::OutOfRange { key, .. }
+            | Self::NoHop { key, .. }
+            | Self::NeedsRate { key }
+            | Self::WrongRate { key, .. }
+            | Self::DoesNotFit { key, .. } => key,
+        }
+    }
+}
+
+rejects! {
+    /// Why an utterance gives no valid feature.
+    #[derive(Debug, Clone, PartialEq, Error)]
+    pub enum ExtractError {
+        /// There is less sound than one frame needs.
+        #[error("{num_samples} samples are too few: one frame needs {needed}")]
+        too_short: TooShort {
+            /// What there is.
+            num_samples: u64,
+            /// What the first frame needs.
+            needed: u64,
+        },
+        /// There are fewer frames than a transform needs.
+        #[error("{frames} frames are too few: {needed} are needed")]
+        too_few_frames: TooFewFrames {
+            /// What there is.
+            frames: u64,
+            /// What is needed.
+            needed: u64,
+        },
+        /// The sound or a feature of it is infinite or not a number.
+        #[error("frame {frame} holds a value that is not finite")]
+        not_finite: NotFinite {
+            /// The first such frame.
+            frame: u64,
+        },
+        /// The file's own sample rate does not suit the extractor, and the pipeline resamples nothing.
+        #[error("`{}` does not suit this file's sample rate: {setting}", setting.key())]
+        setting_does_not_fit: Setting {
+            /// What does not fit.
+            setting: SettingError,
+        },
+        /// The features of one utterance are more than a cell can hold.
+        #[error("the features take more than {most} bytes, the most that a cell can hold: cut the recording into utterances")]
+        too_long: TooLong {
+            /// The most that a cell can hold.
+            most: usize,
+        },
+        /// A number is too large for the type that the column is stored in.
+        #[error("frame {frame} holds {value}, which is too large for {}: choose another `dtype`", dtype.name())]
+        out_of_range: OutOfRange {
+            /// The first such frame.
+            frame: u64,
+            /// The number.
+            value: f32,
+            /// The type.
+            dtype: Dtype,
+        },
+    }
+}
+
+impl From<RowsError> for ExtractError {
+    fn from(error: RowsError) -> Self {
+        match error {
+            RowsError::TooShort(short) => Self::TooShort { num_samples: short.num_samples, needed: short.needed },
+            RowsError::NotFinite { frame } => Self::NotFinite { frame },
+        }
+    }
+}
