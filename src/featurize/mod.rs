@@ -3,18 +3,22 @@
 mod contract;
 #[cfg(test)]
 mod golden;
+mod mel;
 #[cfg(test)]
 mod parity;
 mod recipe;
+mod stft;
 
 mod kaldi_fbank;
 mod log_mel;
+mod mel_spectrogram;
 mod waveform;
 
 pub use contract::{Extractor, Features};
 pub use kaldi_fbank::{EmptyFilters, SampleScale};
-pub use log_mel::{Log, Normalized, PadMode};
+pub use mel::Log;
 pub use recipe::{Recipe, RowError};
+pub use stft::{Normalized, PadMode};
 pub use waveform::SampleType;
 
 use crate::family::family;
@@ -24,6 +28,7 @@ family! {
     pub enum Extractors: Extractor = "featurize" {
         waveform: Waveform,
         kaldi_fbank: KaldiFbank,
+        mel_spectrogram: MelSpectrogram,
         log_mel: LogMel,
     }
 }

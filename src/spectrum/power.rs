@@ -39,17 +39,33 @@ impl PowerSpectrum {
         self.spectrum.len()
     }
 
-    /// The power in each bin of the frame that `fill` writes: `[num_bins]`, followed by a few zeros for
-    /// [`MelBank::apply`](super::MelBank::apply), which reads in groups. `fill` gets `[n_fft]` zeros.
-    pub fn of(&mut self, fill: impl FnOnce(&mut [f32])) -> &mut [f32] {
+    /// Transforms the frame that `fill` writes; it gets `[n_fft]` zeros.
+    pub fn transform(&mut self, fill: impl FnOnce(&mut [f32])) {
         self.frame.fill(0.0);
         fill(&mut self.frame);
         let done = self.plan.process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch);
         debug_assert!(done.is_ok(), "the buffers are of the plan's own lengths");
+    }
+
+    /// What became of the last frame: X, `[num_bins]`.
+    #[must_use]
+    pub fn complex(&self) -> &[Complex<f32>] {
+        &self.spectrum
+    }
+
+    /// The power |X|² in each bin of the last frame: `[num_bins]`, followed by a few zeros for
+    /// [`MelBank::apply`](super::MelBank::apply), which reads in groups.
+    pub fn power(&mut self) -> &mut [f32] {
         for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
             *power = bin.re * bin.re + bin.im * bin.im;
         }
         &mut self.power
+    }
+
+    /// The power of the frame that `fill` writes: [`transform`](Self::transform), then [`power`](Self::power).
+    pub fn of(&mut self, fill: impl FnOnce(&mut [f32])) -> &mut [f32] {
+        self.transform(fill);
+        self.power()
     }
 }
 

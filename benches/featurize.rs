@@ -1,12 +1,12 @@
 //! How fast sound becomes features: ten seconds at 16 kHz, on one core.
 //!
-//! `cargo bench --bench fbank`; elements are samples, so 16 Melem/s is a thousand times real time.
+//! `cargo bench --bench featurize`; elements are samples, so 16 Melem/s is a thousand times real time.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wavemill::audio::Hertz;
-use wavemill::featurize::Features;
+use wavemill::featurize::Recipe;
 use wavemill::seed::Draws;
 
 const RATE: u32 = 16_000;
@@ -23,12 +23,12 @@ fn features(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("features");
     group.throughput(Throughput::Elements(sound.len() as u64));
     for row in [
-        r#"{"kaldi_fbank": {"num_mel_bins": 80}}"#,
-        r#"{"log_mel": {"n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 80}}"#,
-        r#"{"log_mel": {}}"#,
+        r#"[{"kaldi_fbank": {"num_mel_bins": 80}}]"#,
+        r#"[{"log_mel": {"n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 80}}]"#,
+        r#"[{"log_mel": {}}]"#,
     ] {
-        let features: Features = serde_json::from_str(row).expect("a row of the family");
-        let mut at_work = features.member().prepare(rate, "bench").expect("settings that fit the rate");
+        let recipe: Recipe = serde_json::from_str(row).expect("rows of a column");
+        let mut at_work = recipe.prepare(rate, "bench").expect("settings that fit the rate");
         let mut out = Vec::new();
         group.bench_function(row, |bencher| {
             bencher.iter(|| {
