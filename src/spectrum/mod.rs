@@ -13,6 +13,7 @@
 //! last bit between processors: rustfft takes AVX where there is AVX, and the C library's `cos`, `log` and `pow`, which
 //! serve the designs, take FMA where there is FMA (the rounding to `f32` hides nearly all of that).
 
+mod dct;
 mod framing;
 mod kaldi_mel;
 mod lanes;
@@ -22,6 +23,7 @@ mod power;
 mod rows;
 mod window;
 
+pub use dct::Dct;
 pub use framing::{Edges, Framer, Framing, TooShort};
 pub use kaldi_mel::{KaldiMel, Vtln};
 pub(crate) use lanes::sum;
