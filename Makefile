@@ -52,6 +52,7 @@ docs: setup ## Remake the pages of docs/ that come from the code
 	MAKE_DOCS=1 cargo test --quiet --test integration codecs::every_codec
 	MAKE_DOCS=1 cargo test --quiet --lib every_method_does_to_tones_what_its_page_says
 	MAKE_DOCS=1 cargo test --quiet --lib every_feature_is_its_peers
+	MAKE_DOCS=1 cargo test --quiet --test integration features::odd_sound
 
 peers: ## Open the dataset DIR=out/sample with pyarrow, polars and DuckDB, and compare with kaldi-native-fbank
 	@test -x "$(VENVS)/peers/bin/python" || python3 -m venv "$(VENVS)/peers"

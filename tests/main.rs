@@ -5,6 +5,7 @@ mod broken_pipelines;
 mod codecs;
 mod corpora;
 mod docs;
+mod features;
 mod interruption;
 mod layers;
 mod pipelines;
