@@ -7,10 +7,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
 
 use super::{Extractors, Features};
 use crate::audio::{Hertz, Waveform};
-use crate::transform::{Column, Extract, ExtractError, SettingError, Transforms, chain};
+use crate::transform::{AtLoadError, Column, Extract, ExtractError, SettingError, Transforms, chain};
+use crate::variables::Variables;
 
 /// The rows of a column: an extractor, then transforms in the order in which they follow.
 ///
@@ -48,16 +50,35 @@ impl Recipe {
     /// A row does not fit the rate, or the row before it.
     pub fn column(&self, rate: Option<Hertz>) -> Result<Column, RowError> {
         let first = self.extractor.member().column(rate).map_err(|error| RowError { row: 0, error })?;
-        self.rows().try_fold(first, |column, (row, transform)| {
-            transform.member().column(&column).map_err(|error| RowError { row, error })
-        })
+        let mut column = first;
+        let mut stored = true;
+        for (row, transform) in self.rows() {
+            let after = transform.member().column(&column).map_err(|error| RowError { row, error })?;
+            match transform.member().at_load() {
+                Some(_) => stored = false,
+                None if stored => column = after,
+                None => return Err(RowError { row, error: SettingError::AfterLoad }),
+            }
+        }
+        Ok(column)
+    }
+
+    /// What is left to do when the dataset is loaded: the rows, by the name of the transform, each with all that it needs.
+    ///
+    /// # Errors
+    ///
+    /// A file that a row names cannot be used, or a row does not fit.
+    pub fn at_load(&self, rate: Option<Hertz>, variables: &Variables) -> Result<Vec<Value>, AtLoadError> {
+        let Ok(column) = self.column(rate) else { return Ok(Vec::new()) };
+        let rows = self.transforms.iter().filter_map(|row| Some((row.name(), row.member().at_load()?)));
+        rows.map(|(name, row)| Ok(json!({ name: row.settings(&column, variables)? }))).collect()
     }
 
     /// How many frames `num_samples` samples at `rate` give.
     #[must_use]
     pub fn num_frames(&self, num_samples: u64, rate: Hertz) -> u64 {
         let first = self.extractor.member().num_frames(num_samples, rate);
-        self.transforms.iter().fold(first, |frames, transform| transform.member().num_frames(frames))
+        self.stored().fold(first, |frames, (_, transform)| transform.member().num_frames(frames))
     }
 
     /// The column made ready for sound at `rate`: all rows as one. `path` is its place in the pipeline file, `featurize.name`.
@@ -70,7 +91,7 @@ impl Recipe {
         let extractor = self.extractor.member();
         let mut links = vec![extractor.prepare(rate, &format!("{path}.0")).map_err(wrong(0))?];
         let mut column = extractor.column(Some(rate)).map_err(wrong(0))?;
-        for (row, transform) in self.rows() {
+        for (row, transform) in self.stored() {
             let transform = transform.member();
             links.push(transform.prepare(&column, &format!("{path}.{row}")).map_err(wrong(row))?);
             column = transform.column(&column).map_err(wrong(row))?;
@@ -102,6 +123,11 @@ impl Recipe {
     /// The transforms with the numbers of their rows.
     fn rows(&self) -> impl Iterator<Item = (usize, &Transforms)> {
         (1..).zip(&self.transforms)
+    }
+
+    /// The transforms that are done before the frames are stored.
+    fn stored(&self) -> impl Iterator<Item = (usize, &Transforms)> {
+        self.rows().filter(|(_, transform)| transform.member().at_load().is_none())
     }
 }
 

@@ -98,6 +98,10 @@ pub struct Manifest {
     pub seed: u64,
     /// The columns of every row.
     pub schema: Vec<ColumnSchema>,
+    /// By feature column, the transforms that are left to whoever loads it, in their order: each by its name, with its
+    /// settings. `cmvn` without statistics of its own takes those of this manifest.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub at_load: IndexMap<String, Vec<Value>>,
     /// The shards, in order.
     pub shards: Vec<ShardEntry>,
     /// Sums over the shards.

@@ -177,6 +177,7 @@ fn unfit(pipeline: &Pipeline, tree: &Node, column: &str, recipe: &Recipe) -> Opt
     Some(mistake.help(match error {
         SettingError::NeedsRate { .. } => "add a row such as `resample: { rate_hz: 16000 }`".to_owned(),
         SettingError::WrongRate { needed, key: "", .. } => format!("set `resample.rate_hz` to {}", needed.get()),
+        SettingError::AfterLoad => "put this row before that one".to_owned(),
         SettingError::DoesNotFit { .. } => format!("set `{key}` of `{name}` to something else"),
         _ => format!("set `{key}` of `{name}`, or another `resample.rate_hz`"),
     }))

@@ -80,6 +80,8 @@ fn short(hash: &str) -> String {
 mod tests {
     use serde_json::json;
 
+    use indexmap::IndexMap;
+
     use super::*;
 
     fn head(pipeline: Value) -> PlanHead {
@@ -92,6 +94,7 @@ mod tests {
             corpus_hash: "c".into(),
             keep_if: None,
             schema: vec![],
+            at_load: IndexMap::new(),
             num_shards: 1,
         }
     }

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::corpus::{CorpusError, SelectError};
 use crate::load::LoadError;
+use crate::transform::AtLoadError;
 use crate::variables::VariableError;
 
 /// Why a pipeline over a corpus makes no plan.
@@ -34,6 +35,15 @@ pub enum PlanError {
     /// `keep_if` holds a variable without a value.
     #[error("`keep_if` cannot be filled in")]
     KeepIfVariable(#[source] VariableError),
+    /// What a transform needs when the dataset is loaded is not there.
+    #[error("`featurize.{column}` cannot be prepared for loading")]
+    AtLoad {
+        /// The column.
+        column: String,
+        /// What is missing.
+        #[source]
+        source: AtLoadError,
+    },
     /// A column that `keep_if` reads is both in the corpus and measured.
     #[error("`keep_if` reads `{column}`, which is measured, and which the corpus has a column of too: rename that one")]
     MeasureInCorpus {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, UInt32Type, UInt64Type};
+use indexmap::IndexMap;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -48,6 +49,9 @@ pub struct PlanHead {
     pub keep_if: Option<String>,
     /// The columns of the rows.
     pub schema: Vec<ColumnSchema>,
+    /// By column, what the loader is to do with its cells.
+    #[serde(default)]
+    pub at_load: IndexMap<String, Vec<Value>>,
     /// The number of shards.
     pub num_shards: usize,
 }

@@ -11,6 +11,9 @@ mod lengths;
 
 use std::ops::Range;
 
+use indexmap::IndexMap;
+use serde_json::json;
+
 use crate::audio::{Hertz, Seconds};
 use crate::corpus::{CorpusTable, Kind, RowCondition, Value};
 use crate::engines::engines;
@@ -43,6 +46,8 @@ pub struct Plan {
     pub keep_if: Option<RowCondition>,
     /// The columns of the rows.
     pub schema: RowSchema,
+    /// By column, what the loader is to do with its cells.
+    pub at_load: IndexMap<String, Vec<serde_json::Value>>,
     /// Which entries each shard holds: see [`Plan::entry`].
     pub shards: Vec<Range<usize>>,
     /// BLAKE3 of everything that decides the bytes of the shards, in hexadecimal.
@@ -93,8 +98,9 @@ impl Plan {
         let sizes = (0..table.len()).map(|row| estimated_bytes(&pipeline, &schema, table.duration_s(row)));
         let (shards, estimated_bytes) = cut_shards(sizes, pipeline.write.member().shard_bytes());
         let corpus_hash = corpus_hash(&table);
-        let hash = hash(&pipeline, keep_if.as_ref(), &corpus_hash, &shards);
-        Ok(Self { pipeline, table, keep_if, schema, shards, hash, corpus_hash, estimated_bytes })
+        let at_load = at_load(&pipeline, variables)?;
+        let hash = hash(&pipeline, keep_if.as_ref(), &at_load, &corpus_hash, &shards);
+        Ok(Self { pipeline, table, keep_if, schema, at_load, shards, hash, corpus_hash, estimated_bytes })
     }
 
     /// The entry at `position`. Positions count through the shards, from 0.
@@ -134,6 +140,7 @@ impl Plan {
             corpus_hash: self.corpus_hash.clone(),
             keep_if: self.keep_if.as_ref().map(|condition| condition.sql().to_owned()),
             schema: self.schema.describe(),
+            at_load: self.at_load.clone(),
             num_shards: self.shards.len(),
         }
     }
@@ -153,6 +160,15 @@ fn keep_if(pipeline: &Pipeline, table: &CorpusTable, variables: &Variables) -> R
     let there: Vec<(&str, Kind)> = measures.iter().copied().chain(table.columns()).collect();
     condition.check(there.iter().copied()).map_err(PlanError::KeepIf)?;
     Ok(Some(condition))
+}
+
+/// By column, what the loader is to do with its cells.
+fn at_load(pipeline: &Pipeline, variables: &Variables) -> Result<IndexMap<String, Vec<serde_json::Value>>, PlanError> {
+    let rows = pipeline.columns().map(|(column, recipe)| match recipe.at_load(pipeline.rate(), variables) {
+        Ok(rows) => Ok((column.to_owned(), rows)),
+        Err(source) => Err(PlanError::AtLoad { column: column.to_owned(), source }),
+    });
+    rows.filter(|rows| !matches!(rows, Ok((_, rows)) if rows.is_empty())).collect()
 }
 
 /// Channels that a recording is taken to have where all are kept, to estimate sizes only.
@@ -191,7 +207,13 @@ fn cut_shards(sizes: impl Iterator<Item = u64>, full: u64) -> (Vec<Range<usize>>
 }
 
 /// Everything that decides the bytes of the shards: the version, the pipeline, every cell of the table, the cuts.
-fn hash(pipeline: &Pipeline, keep_if: Option<&RowCondition>, corpus_hash: &str, shards: &[Range<usize>]) -> String {
+fn hash(
+    pipeline: &Pipeline,
+    keep_if: Option<&RowCondition>,
+    at_load: &IndexMap<String, Vec<serde_json::Value>>,
+    corpus_hash: &str,
+    shards: &[Range<usize>],
+) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut line = |text: &str| {
         hasher.update(text.as_bytes());
@@ -205,6 +227,8 @@ fn hash(pipeline: &Pipeline, keep_if: Option<&RowCondition>, corpus_hash: &str, 
     line(&pipeline.hash());
     // Its variables are filled in, which the pipeline's are not.
     line(keep_if.map_or("", RowCondition::sql));
+    // The statistics are in it, of which the pipeline has the path.
+    line(&json!(at_load).to_string());
     line(corpus_hash);
     for shard in shards {
         hasher.update(&(shard.end as u64).to_le_bytes());

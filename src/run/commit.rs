@@ -101,6 +101,7 @@ pub(super) fn join(folder: &DatasetFolder) -> Result<Manifest, RunError> {
         plan_hash: head.plan_hash,
         seed: pipeline.seed,
         schema: head.schema,
+        at_load: head.at_load,
         shards: join.shards().to_vec(),
         totals,
         statistics: join.statistics(),

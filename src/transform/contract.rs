@@ -1,6 +1,10 @@
 //! What everything that makes rows of numbers promises: its column is known before any sound is read, and it takes what
 //! comes in blocks of any size.
 
+use std::io;
+use std::path::PathBuf;
+
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::audio::{Hertz, Seconds};
@@ -8,6 +12,7 @@ use crate::manifest::Dtype;
 use crate::rejects::rejects;
 use crate::seed::Draws;
 use crate::spectrum::RowsError;
+use crate::variables::{VariableError, Variables};
 
 /// What a column's cells look like.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +58,58 @@ pub trait Transform {
     ///
     /// A setting that does not fit the column before.
     fn prepare(&self, before: &Column, path: &str) -> Result<Box<dyn Extract>, SettingError>;
+
+    /// What the loader is to know, if this is done when the dataset is loaded and the frames are stored without it: what it
+    /// needs is known only once the whole dataset is made, or is kept out of the cells on purpose. None for most transforms.
+    fn at_load(&self) -> Option<&dyn AtLoad> {
+        None
+    }
+}
+
+/// A transform that is done when the dataset is loaded.
+pub trait AtLoad {
+    /// The settings as the manifest hands them to the loader, with all that it needs beside the manifest's statistics.
+    ///
+    /// # Errors
+    ///
+    /// A file that the settings name cannot be used for the column `before`.
+    fn settings(&self, before: &Column, variables: &Variables) -> Result<Value, AtLoadError>;
+}
+
+/// Why what a transform needs when the dataset is loaded is not there.
+#[derive(Debug, Error)]
+pub enum AtLoadError {
+    /// The file's path holds a variable without a value.
+    #[error("the path of the statistics cannot be filled in")]
+    Variable(#[from] VariableError),
+    /// The file cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not JSON with the statistics of a column.
+    #[error("{} does not hold `mean` and `variance`, each a list of numbers", path.display())]
+    NoStatistics {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The statistics are of other features.
+    #[error("{} holds statistics of {found} bins, and the column has {bins}", path.display())]
+    OtherBins {
+        /// The file.
+        path: PathBuf,
+        /// Bins in the file.
+        found: usize,
+        /// Bins of the column.
+        bins: usize,
+    },
 }
 
 /// An extractor or a transform at work: one a worker, its buffers reused from utterance to utterance.
@@ -167,6 +224,9 @@ pub enum SettingError {
         /// The sample rate.
         rate: Hertz,
     },
+    /// A transform that would have to follow one that is done when the dataset is loaded.
+    #[error("the transform before it is done when the dataset is loaded, and this one before the frames are stored")]
+    AfterLoad,
     /// A setting that does not fit another setting or the column before.
     #[error("{reason}")]
     DoesNotFit {
@@ -200,6 +260,7 @@ impl SettingError {
             | Self::NeedsRate { key }
             | Self::WrongRate { key, .. }
             | Self::DoesNotFit { key, .. } => key,
+            Self::AfterLoad => "",
         }
     }
 }

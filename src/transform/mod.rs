@@ -11,7 +11,7 @@ mod whole;
 mod deltas;
 
 pub use chain::chain;
-pub use contract::{Column, Extract, ExtractError, SettingError, Transform};
+pub use contract::{AtLoad, AtLoadError, Column, Extract, ExtractError, SettingError, Transform};
 pub use each_frame::{EachFrame, FrameToRow};
 pub use neighbours::{Neighbours, NeighboursToRow};
 pub use whole::{EditWhole, Whole};
