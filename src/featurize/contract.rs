@@ -47,7 +47,7 @@ pub trait Extractor {
     /// ```
     /// use wavemill::featurize::{Extractor, MelSpectrogram};
     ///
-    /// let clip = wavemill::load("fixtures/corpus/alba/alba-01.wav".as_ref())?;
+    /// let clip = wavemill::load("fixtures/corpus/alba-01.flac".as_ref())?;
     /// let mel = MelSpectrogram::default().extract(&clip)?;
     /// assert_eq!((mel.num_channels, mel.bins), (1, 128));
     /// assert_eq!(mel.values.len(), mel.num_channels * mel.num_frames * mel.bins);

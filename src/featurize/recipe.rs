@@ -19,10 +19,10 @@ use crate::variables::Variables;
 /// ```
 /// use wavemill::featurize::Recipe;
 ///
-/// let clip = wavemill::load("fixtures/corpus/alba/alba-01.wav".as_ref())?;
-/// let recipe: Recipe = serde_json::from_str(r#"[{"mfcc": {"n_mfcc": 13}}, {"deltas": {}}]"#)?;
+/// let clip = wavemill::load("fixtures/corpus/alba-01.flac".as_ref())?;
+/// let recipe: Recipe = serde_json::from_str(r#"[{"kaldi_fbank": {"num_mel_bins": 80}}, {"deltas": {"order": 1}}]"#)?;
 /// let features = recipe.extract(&clip)?;
-/// assert_eq!(features.bins, 39);
+/// assert_eq!(features.bins, 160);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]

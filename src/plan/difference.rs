@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::PlanHead;
 
@@ -40,6 +40,7 @@ pub fn differences(before: &PlanHead, now: &PlanHead) -> Vec<Difference> {
         note(name, version(before), version(now));
     }
     compare("", &before.pipeline, &now.pipeline, &mut note);
+    compare("at load", &json!(before.at_load), &json!(now.at_load), &mut note);
     if before.pipeline["keep_if"] == now.pipeline["keep_if"] {
         // The pipeline holds it as written.
         let filled = |head: &PlanHead| head.keep_if.as_ref().map_or("none".to_owned(), |sql| format!("`{sql}`"));
@@ -78,8 +79,6 @@ fn short(hash: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use indexmap::IndexMap;
 
     use super::*;
