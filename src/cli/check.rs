@@ -47,11 +47,10 @@ fn overview(pipeline: &Pipeline) -> String {
     ] {
         let _ = writeln!(text, "  {stage:<10} {what}");
     }
-    let _ = writeln!(text, "\n  {:<16} {:<16} {:<24} {:<6} unit", "column", "extractor", "shape", "dtype");
+    let mut columns = vec![["column", "shape", "dtype", "unit", "every", "made by"].map(str::to_owned)];
     for column in pipeline.sound_columns() {
         let (dtype, unit) = (column.number.name(), column.unit.unwrap_or_default());
-        let line = format!("  {:<16} {:<16} {:<24} {dtype:<6} {unit}", column.name, "load", "");
-        let _ = writeln!(text, "{}", line.trim_end());
+        columns.push([column.name, "", dtype, unit, "", "load"].map(str::to_owned));
     }
     for ((_, recipe), column) in pipeline.columns().zip(pipeline.feature_columns()) {
         let shape = column.bins.map_or("samples".to_owned(), |bins| format!("frames, {bins}"));
@@ -59,14 +58,17 @@ fn overview(pipeline: &Pipeline) -> String {
             CellChannels::One => format!("[{shape}]"),
             CellChannels::All => format!("[channels, {shape}]"),
         };
-        let _ = writeln!(
-            text,
-            "  {:<16} {:<16} {shape:<24} {:<6} {}",
-            column.name,
-            recipe.to_string(),
-            column.dtype.name(),
-            column.unit
-        );
+        let shift = recipe.column(pipeline.rate()).ok().filter(|_| column.bins.is_some());
+        let shift = shift.and_then(|column| column.frame_shift);
+        let every = shift.map_or(String::new(), |shift| format!("{:.4} ms", shift.get() * 1e3).replace(".0000", ""));
+        columns.push([column.name, shape, column.dtype.name().to_owned(), column.unit, every, recipe.to_string()]);
+    }
+    let width = |cell: usize| columns.iter().map(|row| row[cell].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 6] = std::array::from_fn(width);
+    text.push('\n');
+    for row in &columns {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let _ = writeln!(text, "  {}", cells.join("  ").trim_end());
     }
     text
 }

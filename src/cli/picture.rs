@@ -23,9 +23,37 @@ pub(super) fn picture(values: &[f32], bins: Option<usize>) -> String {
 
 fn draw(values: &[f32], bins: Option<usize>, colours: bool) -> String {
     match bins {
-        Some(bins) if bins > 0 => map(values, bins, colours),
-        _ => envelope(values),
+        None | Some(0) => envelope(values),
+        Some(bins @ 1..=FEW) => (0..bins).map(|bin| curve(values, bins, bin)).collect(),
+        Some(bins) => map(values, bins, colours),
     }
+}
+
+/// Numbers a frame up to which each is drawn as a curve of its own: they rarely share a scale, as a pitch and its probability.
+const FEW: usize = 4;
+
+/// Characters from an eighth of a line to the whole of it.
+const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// The means of one bin over time, as bars from its lowest to its highest value.
+fn curve(values: &[f32], bins: usize, bin: usize) -> String {
+    const LINES: usize = 4;
+    let frames: Vec<f32> = values.iter().skip(bin).step_by(bins).copied().collect();
+    let columns = frames.len().min(WIDTH);
+    let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
+    let means: Vec<f32> = (0..columns)
+        .map(|column| mean(&frames[column * frames.len() / columns..(column + 1) * frames.len() / columns]))
+        .collect();
+    let (low, high) = bounds(means.iter());
+    let eighths =
+        |value: f32| ((value - low) / (high - low).max(f32::MIN_POSITIVE) * (8 * LINES) as f32).round() as usize;
+    let mut text = String::new();
+    for line in (0..LINES).rev() {
+        text.extend(means.iter().map(|&value| BARS[eighths(value).saturating_sub(8 * line).min(8)]));
+        text.truncate(text.trim_end_matches(' ').len());
+        text.push('\n');
+    }
+    text
 }
 
 /// Two pixels a character with colours, one without.
@@ -71,7 +99,6 @@ fn map(values: &[f32], bins: usize, colours: bool) -> String {
 
 /// The peaks of a waveform, upwards from silence.
 fn envelope(samples: &[f32]) -> String {
-    const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let columns = samples.len().min(WIDTH);
     let peak = |part: &[f32]| part.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
     let highest = peak(samples).max(f32::MIN_POSITIVE);
@@ -104,12 +131,26 @@ mod tests {
     #[test]
     fn low_bins_are_at_the_bottom_and_large_values_dark_on_paper() {
         // Two frames of three bins: the first frame is loud in the lowest bin, the second in the highest.
-        assert_eq!(draw(&[1.0, 0.0, 0.0, 0.0, 0.0, 1.0], Some(3), false), " @\n\n@\n");
+        let values = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0];
+        assert_eq!(draw(&values, Some(5), false), " @\n\n\n\n@\n");
+    }
+
+    #[test]
+    fn each_of_a_few_bins_is_a_curve_of_its_own() {
+        let values = [0.0, 5.0, 50.0, 5.0, 100.0, 5.0];
+        assert_eq!(draw(&values, Some(2), false), "  █\n  █\n ██\n ██\n\n\n\n\n");
     }
 
     #[test]
     fn anything_can_be_drawn() {
-        for (values, bins) in [(vec![], Some(80)), (vec![], None), (vec![0.0; 80], Some(80)), (vec![0.5; 7], None)] {
+        for (values, bins) in [
+            (vec![], Some(1)),
+            (vec![3.0; 300], Some(3)),
+            (vec![], Some(80)),
+            (vec![], None),
+            (vec![0.0; 80], Some(80)),
+            (vec![0.5; 7], None),
+        ] {
             for colours in [false, true] {
                 let _ = draw(&values, bins, colours);
             }
