@@ -42,11 +42,23 @@ impl Mel {
 
     /// The spectrogram made ready for sound at `rate`, of which `log` is taken.
     pub(super) fn prepare(&self, rate: Hertz, log: &LogSettings) -> Result<Spectra<MelRow>, SettingError> {
-        self.stft.framing(rate)?; // an FFT that is too long must not have its filters made
-        let exponent = SettingError::unless_within("power", self.power, 0.1, 10.0)?;
-        let (log, limit) = log.prepare(exponent)?;
-        self.stft.prepare(rate, MelRow { exponent: exponent as f32, bank: self.bank(rate)?, log, limit })
+        self.prepare_with(rate, log.prepare(exponent(self.power)?)?)
     }
+
+    /// The same with a logarithm that is ready.
+    pub(super) fn prepare_with(
+        &self,
+        rate: Hertz,
+        log: (Option<Logarithm>, Option<Limit>),
+    ) -> Result<Spectra<MelRow>, SettingError> {
+        self.stft.framing(rate)?; // an FFT that is too long must not have its filters made
+        self.stft.prepare(rate, MelRow::new(exponent(self.power)?, self.bank(rate)?, log))
+    }
+}
+
+/// The exponent of a magnitude, checked.
+pub(super) fn exponent(power: f64) -> Result<f64, SettingError> {
+    SettingError::unless_within("power", power, 0.1, 10.0)
 }
 
 /// The ends of a band of filters, in hertz, where they fit the rate.
@@ -157,13 +169,17 @@ pub(super) enum Limit {
 }
 
 impl Limit {
-    /// Raises what is lower.
-    pub(super) fn raise(self, rows: &mut [f32]) {
-        let highest = rows.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let lowest = match self {
+    /// The lowest value beside `highest`.
+    pub(super) fn lowest(self, highest: f32) -> f32 {
+        match self {
             Self::Below(range) => highest - range,
             Self::Times(factor) => highest * factor,
-        };
+        }
+    }
+
+    /// Raises what is lower.
+    pub(super) fn raise(self, rows: &mut [f32]) {
+        let lowest = self.lowest(rows.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         for value in rows {
             *value = value.max(lowest);
         }
@@ -176,6 +192,13 @@ pub(super) struct MelRow {
     bank: MelBank,
     log: Option<Logarithm>,
     limit: Option<Limit>,
+}
+
+impl MelRow {
+    /// Magnitudes to the power `exponent` through the filters of `bank`, then a logarithm.
+    pub(super) const fn new(exponent: f64, bank: MelBank, (log, limit): (Option<Logarithm>, Option<Limit>)) -> Self {
+        Self { exponent: exponent as f32, bank, log, limit }
+    }
 }
 
 impl SpectrumToRow for MelRow {

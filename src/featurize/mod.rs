@@ -1,5 +1,6 @@
 //! Extractors: what turns sound into the frames of a column.
 
+mod cepstra;
 mod contract;
 #[cfg(test)]
 mod golden;
@@ -9,11 +10,18 @@ mod parity;
 mod recipe;
 mod stft;
 
+mod chroma;
 mod kaldi_fbank;
+mod lfcc;
 mod log_mel;
 mod mel_spectrogram;
+mod mfcc;
+mod spectral_centroid;
+mod spectral_contrast;
+mod spectrogram;
 mod waveform;
 
+pub use chroma::ChromaNorm;
 pub use contract::{Extractor, Features};
 pub use kaldi_fbank::{EmptyFilters, SampleScale};
 pub use mel::Log;
@@ -30,5 +38,11 @@ family! {
         kaldi_fbank: KaldiFbank,
         mel_spectrogram: MelSpectrogram,
         log_mel: LogMel,
+        spectrogram: Spectrogram,
+        mfcc: Mfcc,
+        lfcc: Lfcc,
+        spectral_centroid: SpectralCentroid,
+        spectral_contrast: SpectralContrast,
+        chroma: Chroma,
     }
 }

@@ -84,21 +84,46 @@ impl MelTriangles {
         let (low, high) = (self.scale.from_hertz(self.low), self.scale.from_hertz(self.high));
         let step = (high - low) / (self.bands + 1) as f64;
         let corner = |number: usize| self.scale.to_hertz(low + number as f64 * step);
-        let bin_width = f64::from(rate.get()) / n_fft as f64;
-        let mut bank = MelBank::default();
-        for band in 0..self.bands {
-            let (left, centre, right) = (corner(band), corner(band + 1), corner(band + 2));
-            let height = match self.norm {
-                MelNorm::None => 1.0,
-                MelNorm::Slaney => 2.0 / (right - left),
-            };
-            bank.add(0..=n_fft / 2, |bin| {
-                let hertz = bin as f64 * bin_width;
-                height * ((hertz - left) / (centre - left)).min((right - hertz) / (right - centre))
-            });
-        }
-        bank
+        triangles(self.bands, self.norm, corner, n_fft, rate)
     }
+}
+
+/// Filters that are triangles of equal width, side by side: torchaudio's `linear_fbanks`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinearTriangles {
+    /// How many filters.
+    pub bands: usize,
+    /// The lower end of the first, in hertz.
+    pub low: f64,
+    /// The upper end of the last, in hertz.
+    pub high: f64,
+}
+
+impl LinearTriangles {
+    /// The filters, each of which peaks at 1, for an FFT of `n_fft` samples at `rate`.
+    #[must_use]
+    pub fn bank(&self, n_fft: usize, rate: Hertz) -> MelBank {
+        let step = (self.high - self.low) / (self.bands + 1) as f64;
+        triangles(self.bands, MelNorm::None, |number| self.low + number as f64 * step, n_fft, rate)
+    }
+}
+
+/// Triangles over frequency in hertz, the number `band` from `corner(band)` over `corner(band + 1)` to `corner(band + 2)`.
+fn triangles(bands: usize, norm: MelNorm, corner: impl Fn(usize) -> f64, n_fft: usize, rate: Hertz) -> MelBank {
+    let bin_width = f64::from(rate.get()) / n_fft as f64;
+    let mut bank = MelBank::default();
+    for band in 0..bands {
+        let (left, centre, right) = (corner(band), corner(band + 1), corner(band + 2));
+        let height = match norm {
+            MelNorm::None => 1.0,
+            MelNorm::Slaney => 2.0 / (right - left),
+        };
+        bank.add(0..=n_fft / 2, |bin| {
+            let hertz = bin as f64 * bin_width;
+            height * ((hertz - left) / (centre - left)).min((right - hertz) / (right - centre))
+        });
+    }
+    bank
 }
 
 /// A bank of filters that holds only the weights above zero: 502 of 20,560 for 80 bands over 257 bins.
@@ -218,6 +243,22 @@ mod tests {
             bank.apply(&power, &mut energies);
             assert!((energies.iter().sum::<f32>() - 1.0).abs() < 1e-5, "bin {bin}");
         }
+    }
+
+    #[test]
+    fn linear_triangles_are_equally_wide_and_far_apart() {
+        let bank = LinearTriangles { bands: 7, low: 1_000.0, high: 5_000.0 }.bank(1_024, SPEECH);
+        let mut energies = vec![0.0; 7];
+        let mut at = |hertz: usize| {
+            let mut power = vec![0.0; 513 + LANES];
+            power[hertz * 1_024 / 16_000] = 1.0;
+            bank.apply(&power, &mut energies);
+            energies.clone()
+        };
+        assert_eq!(at(1_000), [0.0; 7]);
+        assert_eq!(at(1_250), [0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(at(3_000), [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+        assert_eq!(at(4_625), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.75]);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use framing::{Edges, Framer, Framing, TooShort};
 pub use kaldi_mel::{KaldiMel, Vtln};
 pub(crate) use lanes::sum;
 pub use ln::{ln, ln_in_place};
-pub use mel::{MelBank, MelNorm, MelScale, MelTriangles};
+pub use mel::{LinearTriangles, MelBank, MelNorm, MelScale, MelTriangles};
 pub use power::{PowerSpectrum, raise};
 pub use rows::{FrameFeatures, Rows, RowsError};
 pub use window::{Window, WindowDesign, WindowEnds};
