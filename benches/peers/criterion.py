@@ -16,6 +16,12 @@ def build(bench):
     return next(m["executable"] for m in built if m.get("executable") and m["target"]["name"] == bench)
 
 
+def names(executable):
+    """The functions that a bench measures, each as `group/name`."""
+    lines = subprocess.run([executable, "--bench", "--list"], stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
+    return [line.removesuffix(": benchmark") for line in lines if line.endswith(": benchmark")]
+
+
 def run(executable, arguments, expected, environment=None):
     """Seconds that each function took whose name ends in one of those expected, the least sample of a run."""
     with tempfile.TemporaryDirectory() as folder:

@@ -10,13 +10,13 @@ in one call of a `transforms.Resample` made before. The least time of all rounds
 """
 
 import argparse
-import time
 
 import criterion
 import numpy as np
 import soxr
 import torch
 import torchaudio
+from timing import least
 
 PAIRS = [(48000, 16000), (44100, 16000), (22050, 16000), (16000, 8000), (8000, 16000), (16000, 44100), (16000, 17600)]
 METHODS = ["fast", "high", "rubato", "torchaudio"]
@@ -56,17 +56,6 @@ def main():
 def ours(bench, source, target, seconds):
     """Seconds that each method takes."""
     return criterion.run(bench, [f"^resample/{source} to {target}, {seconds} s, "], METHODS)
-
-
-def least(call):
-    """The least time of a call, in seconds, over half a second."""
-    call()
-    best, end = float("inf"), time.perf_counter() + 0.5
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        call()
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 if __name__ == "__main__":
