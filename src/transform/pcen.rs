@@ -14,9 +14,10 @@ use crate::spectrum;
 
 /// Energies over their own recent past, compressed: PCEN.
 ///
-/// Shape `[frames, bins]`, PCEN, of energies or magnitudes, such as `mel_spectrogram` makes; numbers below zero count as zero. Names
-/// and defaults are those of `librosa.pcen`. As there, `eps` is meant for sound of int16 scale: for ±1, give about 1e-6 / 2³⁰
-/// for energies.
+/// Shape `[frames, bins]`, PCEN, of energies or magnitudes such as `mel_spectrogram` makes; numbers below zero count as zero.
+/// Names and defaults are those of `librosa.pcen`, which are meant for sound of full scale 2³¹: as sound here has full scale 1,
+/// `{ eps: 5.0e-16, initial_state: first_frame }` for magnitudes and `{ eps: 2.0e-25, initial_state: first_frame }` for energies
+/// come near to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pcen {
