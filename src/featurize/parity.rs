@@ -114,7 +114,8 @@ impl Case {
         }
         let rows = self.rows.as_array().expect("a list of rows");
         rows.iter()
-            .map(|row| flow(row).trim_start_matches("{ ").trim_end_matches(" }").to_owned() + " }")
+            .map(flow)
+            .map(|row| row.strip_prefix("{ ").and_then(|row| row.strip_suffix(" }")).unwrap_or(&row).to_owned())
             .collect::<Vec<_>>()
             .join(" ► ")
     }

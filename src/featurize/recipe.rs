@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Extractors, Features};
 use crate::audio::{Hertz, Waveform};
-use crate::transform::{AtLoadError, Column, Extract, ExtractError, SettingError, Transforms, chain};
+use crate::transform::{AtLoadError, Column, Extract, ExtractError, Finite, SettingError, Transforms, chain};
 use crate::variables::Variables;
 
 /// The rows of a column: an extractor, then transforms in the order in which they follow.
@@ -96,7 +96,10 @@ impl Recipe {
             links.push(transform.prepare(&column, &format!("{path}.{row}")).map_err(wrong(row))?);
             column = transform.column(&column).map_err(wrong(row))?;
         }
-        Ok(chain(links))
+        if links.len() == 1 {
+            return Ok(chain(links)); // an extractor watches over itself
+        }
+        Ok(Box::new(Finite::new(chain(links), column.bins.unwrap_or(1))))
     }
 
     /// The features of a clip: each channel by itself, nothing drawn at random but what seed 0 gives.

@@ -4,17 +4,22 @@
 //! `normalize: per_feature` (variance over n − 1, σ + 1e-5) and `SpeechBrain`'s `InputNormalization` have it. Over a sliding
 //! window: torchaudio 2.11's `SlidingWindowCmn`, which is Kaldi's `apply-cmvn-sliding`.
 
+mod global;
 mod sliding;
 mod utterance;
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use self::global::GlobalStatistics;
 use self::sliding::Sliding;
 use self::utterance::OverUtterance;
-use super::finite::Finite;
-use super::{Column, Extract, SettingError, Transform, Whole};
+use super::{AtLoad, AtLoadError, Column, Extract, SettingError, Transform, Whole};
 use crate::family::Member;
+use crate::variables::{Template, Variables};
 
 /// Each bin less its mean, and over its standard deviation if asked for.
 ///
@@ -25,8 +30,11 @@ use crate::family::Member;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cmvn {
-    /// What mean and variance are taken over: `utterance` (default) or `sliding`.
+    /// What mean and variance are taken over: `utterance` (default), `sliding` or `dataset`.
     pub over: CmvnOver,
+    /// `dataset`: a JSON file with `mean` and `variance` of each bin, as `statistics` of a manifest has them by column; null takes
+    /// those of the dataset that is made.
+    pub statistics: Option<Template>,
     /// Whether the mean is taken away; true.
     pub norm_means: bool,
     /// Whether the standard deviation is made 1; false.
@@ -58,6 +66,9 @@ pub enum CmvnOver {
     Utterance,
     /// The frames around each frame, or before it.
     Sliding,
+    /// All frames of the dataset, or those of `statistics`: frames are stored as they are, the manifest hands this row on to
+    /// the loader under `at_load`, and only rows of that kind can follow.
+    Dataset,
 }
 
 /// What the summed squares of the deviations are divided by.
@@ -75,6 +86,7 @@ impl Default for Cmvn {
     fn default() -> Self {
         Self {
             over: CmvnOver::Utterance,
+            statistics: None,
             norm_means: true,
             norm_vars: false,
             variance: Variance::Population,
@@ -126,6 +138,12 @@ impl Transform for Cmvn {
         {
             return Err(SettingError::DoesNotFit { key, reason: "a window needs `over: sliding`" });
         }
+        if self.statistics.is_some() && self.over != CmvnOver::Dataset {
+            return Err(SettingError::DoesNotFit {
+                key: "statistics",
+                reason: "statistics of a file need `over: dataset`",
+            });
+        }
         let unit = if self.norm_vars { "standard deviations".to_owned() } else { before.unit.clone() };
         Ok(Column { unit, dtype: None, ..before.clone() })
     }
@@ -134,9 +152,30 @@ impl Transform for Cmvn {
         self.column(before)?;
         let bins = before.bins.unwrap_or(1);
         Ok(match self.over {
-            CmvnOver::Utterance => Box::new(Finite::new(Whole::new(OverUtterance::new(self.norm(), bins)), bins)),
-            CmvnOver::Sliding => Box::new(Finite::new(Sliding::new(self, bins), bins)),
+            CmvnOver::Utterance => Box::new(Whole::new(OverUtterance::new(self.norm(), bins))),
+            CmvnOver::Sliding => Box::new(Sliding::new(self, bins)),
+            CmvnOver::Dataset => {
+                let reason = "statistics of a dataset are applied when it is loaded";
+                return Err(SettingError::DoesNotFit { key: "over", reason });
+            }
         })
+    }
+
+    fn at_load(&self) -> Option<&dyn AtLoad> {
+        (self.over == CmvnOver::Dataset).then_some(self)
+    }
+}
+
+impl AtLoad for Cmvn {
+    /// The settings, `statistics` being the mean and the variance of each bin where a file is named.
+    fn settings(&self, before: &Column, variables: &Variables) -> Result<Value, AtLoadError> {
+        let mut settings = serde_json::to_value(self).unwrap_or_else(|error| unreachable!("plain data: {error}"));
+        if let Some(path) = &self.statistics {
+            let path = PathBuf::from(path.fill(variables)?.as_ref());
+            settings["statistics"] = serde_json::to_value(GlobalStatistics::read(path, before.bins.unwrap_or(1))?)
+                .unwrap_or_else(|error| unreachable!("numbers: {error}"));
+        }
+        Ok(settings)
     }
 }
 
@@ -182,6 +221,7 @@ mod tests {
         assert_eq!(refused(r#"{"over": "sliding", "cmn_window": 0}"#), "cmn_window");
         assert_eq!(refused(r#"{"std_floor": 0}"#), "std_floor");
         assert_eq!(refused(r#"{"eps": -1}"#), "eps");
+        assert_eq!(refused(r#"{"statistics": "a.json"}"#), "statistics");
     }
 
     #[test]
@@ -189,5 +229,22 @@ mod tests {
         let after = |settings: Cmvn| settings.column(&Column::of(3, "dB", None)).unwrap().unit;
         assert_eq!(after(Cmvn::default()), "dB");
         assert_eq!(after(Cmvn { norm_vars: true, ..Cmvn::default() }), "standard deviations");
+    }
+
+    #[test]
+    fn statistics_of_a_file_are_handed_to_the_loader_and_those_of_other_features_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("statistics.json");
+        let variables: Variables = [("DIR".to_owned(), folder.path().display().to_string())].into_iter().collect();
+        let json = r#"{"over": "dataset", "statistics": "${DIR}/statistics.json"}"#;
+        let cmvn: Cmvn = serde_json::from_str(json).unwrap();
+        let settings = |bins| cmvn.at_load().unwrap().settings(&Column::of(bins, "dB", None), &variables);
+        assert!(settings(2).unwrap_err().to_string().contains("cannot be read"));
+        std::fs::write(&path, "{\"mean\": [1, 2]}").unwrap();
+        assert!(settings(2).unwrap_err().to_string().contains("`variance`"));
+        std::fs::write(&path, "{\"count\": 9, \"mean\": [1, 2], \"variance\": [4, 9]}").unwrap();
+        assert_eq!(settings(2).unwrap()["statistics"]["variance"], serde_json::json!([4.0, 9.0]));
+        assert!(settings(3).unwrap_err().to_string().contains("2 bins, and the column has 3"));
+        assert!(Cmvn::default().at_load().is_none());
     }
 }

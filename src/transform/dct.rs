@@ -9,7 +9,6 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::finite::Finite;
 use super::{Column, EachFrame, Extract, FrameToRow, SettingError, Transform};
 use crate::family::Member;
 use crate::spectrum;
@@ -88,7 +87,7 @@ impl Transform for Dct {
             if lifter > 0.0 { raised() } else { 1.0 }
         };
         let dct = spectrum::Dct::scaled(before.bins.unwrap_or(1), num_ceps, scale);
-        Ok(Box::new(Finite::new(EachFrame(Cepstra(dct)), num_ceps)))
+        Ok(Box::new(EachFrame(Cepstra(dct))))
     }
 }
 

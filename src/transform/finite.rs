@@ -1,12 +1,11 @@
-//! A watch over what a transform makes: a number that is infinite or none at all makes the utterance a reject.
+//! A watch over what transforms make: a number that is infinite or none at all makes the utterance a reject.
 
 use super::{Extract, ExtractError};
 use crate::seed::Draws;
 
-/// A transform at work, for those whose arithmetic can leave single precision on numbers of astronomical size.
-#[derive(Debug, Clone)]
-pub(super) struct Finite<E> {
-    transform: E,
+/// Transforms at work that are watched: on numbers of astronomical size, a sum or a square can leave single precision.
+pub struct Finite {
+    transform: Box<dyn Extract>,
     bins: usize,
     /// Values that were appended and are still open to change.
     open: usize,
@@ -15,9 +14,10 @@ pub(super) struct Finite<E> {
     first_bad: Option<usize>,
 }
 
-impl<E: Extract> Finite<E> {
+impl Finite {
     /// The watch over `transform`, which makes frames of `bins` numbers, at least one.
-    pub(super) const fn new(transform: E, bins: usize) -> Self {
+    #[must_use]
+    pub fn new(transform: Box<dyn Extract>, bins: usize) -> Self {
         Self { transform, bins, open: 0, seen: 0, first_bad: None }
     }
 
@@ -31,7 +31,7 @@ impl<E: Extract> Finite<E> {
     }
 }
 
-impl<E: Extract> Extract for Finite<E> {
+impl Extract for Finite {
     fn begin(&mut self, draws: Draws<'_>) {
         (self.open, self.seen, self.first_bad) = (0, 0, None);
         self.transform.begin(draws);
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn the_first_frame_that_is_not_finite_is_named_and_the_next_utterance_starts_afresh() {
         for needs_all in [false, true] {
-            let mut watched = Finite::new(Thousandfold { needs_all, count: 0 }, 2);
+            let mut watched = Finite::new(Box::new(Thousandfold { needs_all, count: 0 }), 2);
             let mut made = |frames: &[f32]| {
                 let mut out = vec![f32::NAN];
                 watched.begin(Draws { seed: 0, id: "a", copy: 0, channel: 0 });

@@ -28,6 +28,7 @@ pub use cmvn::{CmvnOver, Variance};
 pub use contract::{AtLoad, AtLoadError, Column, Extract, ExtractError, SettingError, Transform};
 pub use dct::LifterConvention;
 pub use each_frame::{EachFrame, FrameToRow};
+pub use finite::Finite;
 pub use log::LogKind;
 pub use neighbours::{Neighbours, NeighboursToRow};
 pub use pcen::PcenState;

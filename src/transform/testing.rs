@@ -1,6 +1,6 @@
 //! For the transforms' tests: a transform in one call, whichever way its frames come in.
 
-use super::{Column, ExtractError, Transform};
+use super::{Column, Extract, ExtractError, Finite, Transform};
 use crate::audio::Seconds;
 use crate::seed::Draws;
 
@@ -20,7 +20,8 @@ pub(crate) fn transformed_for(
 ) -> Result<Vec<f32>, ExtractError> {
     let before = Column::of(bins, "dB", Seconds::new(0.01));
     let after = transform.column(&before).expect("a column that the transform takes");
-    let mut at_work = transform.prepare(&before, "featurize.features.1").expect("settings that fit");
+    let at_work = transform.prepare(&before, "featurize.features.1").expect("settings that fit");
+    let mut at_work = Finite::new(at_work, after.bins.unwrap_or(1));
     let mut one_way = |piece: usize| {
         at_work.begin(Draws { id: "before", ..draws });
         at_work.push(&vec![5.0; 70 * bins], &mut Vec::new());
