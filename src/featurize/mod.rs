@@ -1,6 +1,7 @@
 //! Extractors: what turns sound into the frames of a column.
 
 mod contract;
+mod frames;
 #[cfg(test)]
 mod golden;
 mod mel;
@@ -8,11 +9,16 @@ mod mel;
 mod parity;
 mod recipe;
 mod stft;
+mod yin_difference;
 
 mod kaldi_fbank;
 mod log_mel;
 mod mel_spectrogram;
+mod pyin;
+mod rms;
 mod waveform;
+mod yin;
+mod zero_crossing_rate;
 
 pub use contract::{Extractor, Features};
 pub use kaldi_fbank::{EmptyFilters, SampleScale};
@@ -30,5 +36,9 @@ family! {
         kaldi_fbank: KaldiFbank,
         mel_spectrogram: MelSpectrogram,
         log_mel: LogMel,
+        yin: Yin,
+        pyin: Pyin,
+        rms: Rms,
+        zero_crossing_rate: ZeroCrossingRate,
     }
 }
