@@ -13,6 +13,7 @@ mod yin_difference;
 
 mod kaldi_fbank;
 mod log_mel;
+mod loudness;
 mod mel_spectrogram;
 mod pyin;
 mod rms;
@@ -22,6 +23,7 @@ mod zero_crossing_rate;
 
 pub use contract::{Extractor, Features};
 pub use kaldi_fbank::{EmptyFilters, SampleScale};
+pub use loudness::LoudnessWindow;
 pub use mel::Log;
 pub use recipe::{Recipe, RowError};
 pub use stft::{Normalized, PadMode};
@@ -40,5 +42,6 @@ family! {
         pyin: Pyin,
         rms: Rms,
         zero_crossing_rate: ZeroCrossingRate,
+        loudness: Loudness,
     }
 }

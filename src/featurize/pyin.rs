@@ -26,7 +26,7 @@ mod path;
 /// The pitch of each frame, whether it is voiced and how probably, found by pYIN.
 ///
 /// Shape `[frames, 3]`, as librosa's `pyin`: the pitch in hertz on a grid of `resolution`, 1 where the frame is voiced and 0
-/// where it is not, and the probability that it is voiced, from 0 to 1. A long recording takes about 0.5 kB a frame of memory.
+/// where it is not, and the probability that it is voiced, from 0 to 1. A long recording takes up to about 0.5 kB of memory a frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pyin {
@@ -138,7 +138,7 @@ impl Extractor for Pyin {
         Ok(Box::new(Pitches {
             rows: Rows::new(framing, frame),
             path: Path::new(num_pitches, (semitones * in_semitone) as usize + 1, switch),
-            pitches: (0..num_pitches).map(|pitch| at(pitch as f64) as f32).collect(),
+            grid: (0..num_pitches).map(|pitch| at(pitch as f64) as f32).collect(),
             fill: fill.map(|fill| fill as f32),
         }))
     }
@@ -298,8 +298,8 @@ impl FrameFeatures for Frame {
 struct Pitches {
     rows: Rows<Frame>,
     path: Path,
-    /// The pitches in hertz.
-    pitches: Vec<f32>,
+    /// The grid of pitches in hertz.
+    grid: Vec<f32>,
     fill: Option<f32>,
 }
 
@@ -321,10 +321,10 @@ impl Extract for Pitches {
         let made = self.rows.finish(out)?.len();
         let start = out.len() - made;
         let rows = &mut out[start..];
-        let Self { rows: at_work, path, pitches, fill } = self;
+        let Self { rows: at_work, path, grid, fill } = self;
         path.find(&at_work.features.heard, |frame, pitch, is_voiced| {
             let row = &mut rows[3 * frame..][..2];
-            row[0] = fill.filter(|_| !is_voiced).unwrap_or(pitches[pitch]);
+            row[0] = fill.filter(|_| !is_voiced).unwrap_or(grid[pitch]);
             row[1] = f32::from(u8::from(is_voiced));
         });
         Ok(())

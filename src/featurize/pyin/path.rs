@@ -275,7 +275,9 @@ mod tests {
                 }
             }
             let sum: f64 = row.iter().sum();
-            row.iter_mut().for_each(|weight| *weight /= sum);
+            for weight in row.iter_mut() {
+                *weight /= sum;
+            }
         }
         let states = 2 * num_pitches;
         let way = |from: usize, to: usize| {
