@@ -26,7 +26,8 @@ mod path;
 /// The pitch of each frame, whether it is voiced and how probably, found by pYIN.
 ///
 /// Shape `[frames, 3]`, as librosa's `pyin`: the pitch in hertz on a grid of `resolution`, 1 where the frame is voiced and 0
-/// where it is not, and the probability that it is voiced, from 0 to 1. A long recording takes up to about 0.5 kB of memory a frame.
+/// where it is not, and the probability that it is voiced, from 0 to 1. A long recording takes up to about
+/// 0.5 kB of memory a frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pyin {
