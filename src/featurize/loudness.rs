@@ -24,8 +24,8 @@ use crate::transform::{Column, Extract, ExtractError, SettingError};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Loudness {
-    /// What a frame covers: `momentary` (400 ms, default), `short_term` (3 s) or `integrated` (the utterance without its pauses,
-    /// one frame).
+    /// What a frame covers: `momentary` (400 ms, default), `short_term` (3 s) or `integrated` (the utterance without its
+    /// pauses, one frame).
     pub window: LoudnessWindow,
     /// The loudness of silence, and the least there is, in LUFS; -70, below which BS.1770 counts nothing.
     #[schemars(range(min = -200.0, max = 0.0))]

@@ -169,9 +169,9 @@ const HEAD: &str = "# Parity\n\nEvery extractor and transform beside its peer, o
     chirp over noise, a synthetic voice and the\nnoise of a quiet room (`fixtures/golden/make.py`; one of them at 22.05, 44.1 \
     and 48 kHz). The peers compute in double precision where they\ncan. `make test` holds every row to its bound; the figures \
     are the worst of the signals, `relative` the root of the summed squared differences over\nthat of the reference, `of peak` \
-    the largest difference over the reference's largest number, `voicing` the share of frames that both call voiced or neither, \
-    `semitones` what the\npitch differs by in 99 of 100 frames that both call voiced. Differences of random members (`spec_augment`) are in their \
-    tests.\n\nThis page is made by `make docs` from the tests.\n\n\
+    the largest difference over the reference's largest number, `voicing` the share of frames that both call voiced or \
+    neither, `semitones` what the\npitch differs by in 99 of 100 frames that both call voiced. Differences of random members \
+    (`spec_augment`) are in their tests.\n\nThis page is made by `make docs` from the tests.\n\n\
     | feature | peer | Hz | frames × bins | max | p99.9 | relative | required | rows |\n\
     | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
 

@@ -1,10 +1,10 @@
 //! The pitch of each frame, whether there is one, and how likely: YIN with many thresholds, and the likeliest path through
 //! what they find.
 //!
-//! Mauch and Dixon's pYIN (ICASSP 2014) as librosa 0.11.0's `pyin` computes it, which follows the authors' program rather than
-//! their paper. For each frame, each threshold of a beta distribution finds troughs of the difference function; those of
-//! shorter periods count more. Viterbi's algorithm then goes through pitches on a grid, voiced and not. The whole utterance is
-//! needed for that, but not its sound: a few candidates a frame are kept.
+//! Mauch and Dixon's pYIN (ICASSP 2014) as librosa 0.11.0's `pyin` computes it, which follows the authors' program rather
+//! than their paper. For each frame, each threshold of a beta distribution finds troughs of the difference function; those of
+//! shorter periods count more. Viterbi's algorithm then goes through pitches on a grid, voiced and not. The whole utterance
+//! is needed for that, but not its sound: a few candidates a frame are kept.
 
 use std::num::NonZeroU32;
 
@@ -35,8 +35,8 @@ pub struct Pyin {
     /// should hold two.
     #[schemars(range(min = 1.0, max = 100_000.0))]
     pub fmin_hz: f64,
-    /// The highest pitch in hertz, up to half of the sample rate; 400 (default) is above most speakers, 2093 the highest note of
-    /// singers.
+    /// The highest pitch in hertz, up to half of the sample rate; 400 (default) is above most speakers, 2093 the highest
+    /// note of singers.
     #[schemars(range(min = 1.0, max = 100_000.0))]
     pub fmax_hz: f64,
     /// The samples in a frame; 2048.
@@ -281,7 +281,7 @@ impl FrameFeatures for Frame {
         for &Trough { number, probability, .. } in candidates {
             let period = (self.shortest + number) as f64 + vertex(values, number);
             let pitch = self.edges.partition_point(|&edge| edge > period);
-            // Periods grow, so pitches fall: of two at one pitch the longer period counts, and those above all pitches do not.
+            // Periods grow, so pitches fall: of two at one pitch the longer period counts, those above all pitches do not.
             match self.found.last_mut() {
                 _ if pitch >= self.edges.len() => {}
                 Some(last) if usize::from(last.0) == pitch => last.1 = probability,

@@ -29,8 +29,8 @@ pub struct Yin {
     /// should hold two.
     #[schemars(range(min = 1.0, max = 100_000.0))]
     pub fmin_hz: f64,
-    /// The highest pitch in hertz, up to half of the sample rate; 400 (default) is above most speakers, 2093 the highest note of
-    /// singers.
+    /// The highest pitch in hertz, up to half of the sample rate; 400 (default) is above most speakers, 2093 the highest
+    /// note of singers.
     #[schemars(range(min = 1.0, max = 100_000.0))]
     pub fmax_hz: f64,
     /// The samples in a frame; 2048.
