@@ -92,3 +92,34 @@ impl Difference {
         }
     }
 }
+
+/// How far a column of pitch, voicing and its probability is from a reference.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PitchDifference {
+    /// The share of frames that are voiced in both or in neither.
+    pub(super) voicing: f64,
+    /// The difference in semitones that no more than one in a hundred of the frames voiced in both exceeds.
+    pub(super) semitones: f64,
+}
+
+impl PitchDifference {
+    pub(super) const NONE: Self = Self { voicing: 1.0, semitones: 0.0 };
+
+    pub(super) fn between(features: &[f32], reference: &[f32]) -> Self {
+        let frames = || features.chunks_exact(3).zip(reference.chunks_exact(3));
+        let equal = frames().filter(|(ours, theirs)| ours[1] == theirs[1]).count();
+        let voiced = frames().filter(|(ours, theirs)| ours[1] == 1.0 && theirs[1] == 1.0);
+        let mut semitones: Vec<f64> =
+            voiced.map(|(ours, theirs)| 12.0 * f64::from(ours[0] / theirs[0]).log2().abs()).collect();
+        semitones.sort_by(f64::total_cmp);
+        let number = semitones.len() * 99 / 100;
+        let number = if semitones.len().is_multiple_of(100) { number.saturating_sub(1) } else { number };
+        let semitones = semitones.get(number).copied().unwrap_or(0.0);
+        Self { voicing: equal as f64 / frames().len() as f64, semitones }
+    }
+
+    /// The worse of each figure.
+    pub(super) fn worse(self, other: Self) -> Self {
+        Self { voicing: self.voicing.min(other.voicing), semitones: self.semitones.max(other.semitones) }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod cepstra;
 mod contract;
+mod frames;
 #[cfg(test)]
 mod golden;
 mod mel;
@@ -9,21 +10,28 @@ mod mel;
 mod parity;
 mod recipe;
 mod stft;
+mod yin_difference;
 
 mod chroma;
 mod kaldi_fbank;
 mod lfcc;
 mod log_mel;
+mod loudness;
 mod mel_spectrogram;
 mod mfcc;
+mod pyin;
+mod rms;
 mod spectral_centroid;
 mod spectral_contrast;
 mod spectrogram;
 mod waveform;
+mod yin;
+mod zero_crossing_rate;
 
 pub use chroma::ChromaNorm;
 pub use contract::{Extractor, Features};
 pub use kaldi_fbank::{EmptyFilters, SampleScale};
+pub use loudness::LoudnessWindow;
 pub use mel::Log;
 pub use recipe::{Recipe, RowError};
 pub use stft::{Normalized, PadMode};
@@ -44,5 +52,10 @@ family! {
         spectral_centroid: SpectralCentroid,
         spectral_contrast: SpectralContrast,
         chroma: Chroma,
+        yin: Yin,
+        pyin: Pyin,
+        rms: Rms,
+        zero_crossing_rate: ZeroCrossingRate,
+        loudness: Loudness,
     }
 }

@@ -1,0 +1,15 @@
+//! What the features of samples, of no spectrum, share: the settings by which librosa cuts frames.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use crate::spectrum::{Edges, Framing, PowerSpectrum};
+use crate::transform::SettingError;
+
+/// Frames of `frame_length` samples, one every `hop_length`.
+pub(super) fn framing(frame_length: NonZeroU32, hop_length: NonZeroU32, edges: Edges) -> Result<Framing, SettingError> {
+    let checked = |key, samples: NonZeroU32| {
+        SettingError::unless_within(key, f64::from(samples.get()), 1.0, PowerSpectrum::LONGEST as f64)?;
+        NonZeroUsize::try_from(samples).map_err(|_| SettingError::DoesNotFit { key, reason: "too many samples" })
+    };
+    Ok(Framing { length: checked("frame_length", frame_length)?, hop: checked("hop_length", hop_length)?, edges })
+}
