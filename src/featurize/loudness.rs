@@ -62,7 +62,7 @@ impl Default for Loudness {
 }
 
 impl Member for Loudness {
-    const EXAMPLE: &'static str = "loudness: { window: short_term }";
+    const EXAMPLE: &'static str = "loudness: { window: integrated }";
 }
 
 impl Extractor for Loudness {

@@ -78,6 +78,9 @@ impl Recipe {
     #[must_use]
     pub fn num_frames(&self, num_samples: u64, rate: Hertz) -> u64 {
         let first = self.extractor.member().num_frames(num_samples, rate);
+        if first == 0 {
+            return 0; // the utterance is a reject, whatever would be made of no frames
+        }
         self.stored().fold(first, |frames, (_, transform)| transform.member().num_frames(frames))
     }
 
