@@ -89,7 +89,7 @@ def peers():
     mel = dict(n_mels=80, **SPEECH)
     mel_of, decibels = T.MelSpectrogram(RATE, **mel), T.AmplitudeToDB("power")
     mel_of_defaults, spectrogram, mfcc, lfcc = T.MelSpectrogram(RATE), T.Spectrogram(**SPEECH), T.MFCC(RATE), T.LFCC(RATE)
-    loudness, deltas = T.Loudness(RATE), T.ComputeDeltas()
+    loudness, deltas, augment = T.Loudness(RATE), T.ComputeDeltas(), T.SpecAugment(2, 100, 2, 27)
 
     def kaldi_fbank(tensor):
         return kaldi.fbank(tensor, num_mel_bins=80, sample_frequency=RATE)
@@ -143,6 +143,7 @@ def peers():
         "pyin": {"librosa": lambda sound: librosa.pyin(sound, **PITCH)},
         "loudness": {"torchaudio": in_torch(loudness)},
         "kaldi_fbank 80 and deltas": {"torchaudio": in_torch(with_deltas)},
+        "kaldi_fbank 80 and spec_augment": {"torchaudio": in_torch(lambda tensor: augment(kaldi_fbank(tensor).T))},
         "kaldi_fbank 80 and cmvn": {"torchaudio, torch": in_torch(normalized)},
     }
 
