@@ -48,7 +48,7 @@ const ROWS: [(&str, &str); 25] = [
         "kaldi_fbank 80 and spec_augment",
         r#"[{"kaldi_fbank": {"num_mel_bins": 80}}, {"spec_augment": {"policy": "torchaudio"}}]"#,
     ),
-    ("kaldi_fbank 80 and cmvn", r#"[{"kaldi_fbank": {"num_mel_bins": 80}}, {"cmvn": {}}]"#),
+    ("kaldi_fbank 80 and cmvn", r#"[{"kaldi_fbank": {"num_mel_bins": 80}}, {"cmvn": {"norm_vars": true}}]"#),
 ];
 
 /// A tone over noise: no sample is special, and none is subnormal.
