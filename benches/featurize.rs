@@ -17,7 +17,7 @@ use wavemill::transform::Transforms;
 const RATE: u32 = 16_000;
 
 /// Each row's name and the column that it is.
-const ROWS: [(&str, &str); 24] = [
+const ROWS: [(&str, &str); 25] = [
     ("kaldi_fbank 80", r#"[{"kaldi_fbank": {"num_mel_bins": 80}}]"#),
     ("kaldi_mfcc", r#"[{"kaldi_mfcc": {}}]"#),
     ("kaldi_spectrogram", r#"[{"kaldi_spectrogram": {}}]"#),
@@ -44,7 +44,11 @@ const ROWS: [(&str, &str); 24] = [
     ("pyin", r#"[{"pyin": {}}]"#),
     ("loudness", r#"[{"loudness": {}}]"#),
     ("kaldi_fbank 80 and deltas", r#"[{"kaldi_fbank": {"num_mel_bins": 80}}, {"deltas": {}}]"#),
-    ("kaldi_fbank 80 and cmvn", r#"[{"kaldi_fbank": {"num_mel_bins": 80}}, {"cmvn": {}}]"#),
+    (
+        "kaldi_fbank 80 and spec_augment",
+        r#"[{"kaldi_fbank": {"num_mel_bins": 80}}, {"spec_augment": {"policy": "torchaudio"}}]"#,
+    ),
+    ("kaldi_fbank 80 and cmvn", r#"[{"kaldi_fbank": {"num_mel_bins": 80}}, {"cmvn": {"norm_vars": true}}]"#),
 ];
 
 /// A tone over noise: no sample is special, and none is subnormal.

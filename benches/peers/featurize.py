@@ -89,7 +89,7 @@ def peers():
     mel = dict(n_mels=80, **SPEECH)
     mel_of, decibels = T.MelSpectrogram(RATE, **mel), T.AmplitudeToDB("power")
     mel_of_defaults, spectrogram, mfcc, lfcc = T.MelSpectrogram(RATE), T.Spectrogram(**SPEECH), T.MFCC(RATE), T.LFCC(RATE)
-    loudness, deltas = T.Loudness(RATE), T.ComputeDeltas()
+    loudness, deltas, augment = T.Loudness(RATE), T.ComputeDeltas(), T.SpecAugment(2, 100, 2, 27)
 
     def kaldi_fbank(tensor):
         return kaldi.fbank(tensor, num_mel_bins=80, sample_frequency=RATE)
@@ -136,13 +136,18 @@ def peers():
         "wav2vec2": {"torch": in_torch(lambda tensor: (tensor - tensor.mean()) / (tensor.var(correction=0) + 1e-7).sqrt())},
         "rms": {"librosa": lambda sound: librosa.feature.rms(y=sound)},
         "zero_crossing_rate": {"librosa": lambda sound: librosa.feature.zero_crossing_rate(sound)},
-        "spectral_centroid": {"librosa": lambda sound: librosa.feature.spectral_centroid(y=sound, sr=RATE)},
+        "spectral_centroid": {
+            "torchaudio": in_torch(T.SpectralCentroid(RATE)),
+            "librosa": lambda sound: librosa.feature.spectral_centroid(y=sound, sr=RATE, n_fft=400, hop_length=200),
+        },
         "spectral_contrast": {"librosa": lambda sound: librosa.feature.spectral_contrast(y=sound, sr=RATE)},
         "chroma": {"librosa": lambda sound: librosa.feature.chroma_stft(y=sound, sr=RATE, tuning=0.0)},
         "yin": {"librosa": lambda sound: librosa.yin(sound, **PITCH)},
         "pyin": {"librosa": lambda sound: librosa.pyin(sound, **PITCH)},
+        # One number for the whole sound, where wavemill's is a column of them.
         "loudness": {"torchaudio": in_torch(loudness)},
         "kaldi_fbank 80 and deltas": {"torchaudio": in_torch(with_deltas)},
+        "kaldi_fbank 80 and spec_augment": {"torchaudio": in_torch(lambda tensor: augment(kaldi_fbank(tensor).T))},
         "kaldi_fbank 80 and cmvn": {"torchaudio, torch": in_torch(normalized)},
     }
 

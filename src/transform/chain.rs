@@ -5,7 +5,7 @@ use crate::seed::Draws;
 
 /// Numbers that a buffer between two links keeps room for from utterance to utterance: 8 MiB. One endless recording must not
 /// hold its memory for the rest of the run.
-const KEPT: usize = 2 << 20;
+pub(super) const KEPT: usize = 2 << 20;
 
 /// The links in this order as one: what the first makes goes into the second, and so on.
 #[must_use]

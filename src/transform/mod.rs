@@ -4,9 +4,11 @@ mod chain;
 mod contract;
 mod each_frame;
 mod finite;
+mod masking;
 mod neighbours;
 #[cfg(test)]
 pub(crate) mod testing;
+mod warping;
 mod whole;
 mod widen;
 
@@ -14,13 +16,17 @@ mod amplitude_to_db;
 mod cmvn;
 mod dct;
 mod deltas;
+mod freq_mask;
 mod log;
 mod pad_frames;
 mod pcen;
 mod quantize;
+mod spec_augment;
 mod splice;
 mod stack_frames;
 mod subsample;
+mod time_mask;
+mod time_warp;
 
 pub use amplitude_to_db::{DbReference, SpectrumType};
 pub use chain::chain;
@@ -30,9 +36,11 @@ pub use dct::LifterConvention;
 pub use each_frame::{EachFrame, FrameToRow};
 pub use finite::Finite;
 pub use log::LogKind;
+pub use masking::Fill;
 pub use neighbours::{Neighbours, NeighboursToRow};
 pub use pcen::PcenState;
 pub use quantize::LevelScale;
+pub use spec_augment::Policy;
 pub use stack_frames::Remainder;
 pub use whole::{EditWhole, Whole};
 
@@ -52,5 +60,9 @@ family! {
         subsample: Subsample,
         quantize: Quantize,
         pad_frames: PadFrames,
+        time_mask: TimeMask,
+        freq_mask: FreqMask,
+        time_warp: TimeWarp,
+        spec_augment: SpecAugment,
     }
 }
