@@ -87,9 +87,7 @@ impl SpectrumToRow for Complex {
 
     fn row(&mut self, spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
         let (real, imaginary) = row.split_at_mut(self.num_bins);
-        for ((real, imaginary), bin) in real.iter_mut().zip(imaginary).zip(spectrum.complex()) {
-            (*real, *imaginary) = (bin.re, bin.im);
-        }
+        spectrum.write_complex(real, imaginary);
         all_finite(row)
     }
 }
@@ -108,9 +106,7 @@ impl SpectrumToRow for Powers {
     }
 
     fn row(&mut self, spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
-        for (power, bin) in row.iter_mut().zip(spectrum.complex()) {
-            *power = bin.norm_sqr();
-        }
+        spectrum.write_power(row);
         spectrum::raise(row, self.exponent);
         let finite = all_finite(row);
         if let Some(log) = self.log {

@@ -2,7 +2,10 @@
 
 use std::f64::consts::{PI, SQRT_2};
 
-use super::lanes::LANES;
+use multiversion::multiversion;
+
+/// Numbers whose weights are added up at once, and to whose multiples coefficients are filled up.
+const GROUP: usize = 4;
 
 /// The orthonormal DCT-II, its first few coefficients: c\[k] = √(2/N)·Σₙ x\[n]·cos(πk(n + ½)/N), c\[0] over √2.
 ///
@@ -31,7 +34,7 @@ struct Half {
 impl Half {
     /// `count` coefficients of `num_folded` numbers.
     fn new(num_folded: usize, count: usize, weight: impl Fn(usize, usize) -> f64) -> Self {
-        let (rows, width) = (num_folded.next_multiple_of(LANES), count.next_multiple_of(LANES));
+        let (rows, width) = (num_folded.next_multiple_of(GROUP), count.next_multiple_of(GROUP));
         let mut weights = vec![0.0; rows * width];
         for (input, row) in weights.chunks_exact_mut(width.max(1)).take(num_folded).enumerate() {
             for (number, value) in row[..count].iter_mut().enumerate() {
@@ -42,19 +45,24 @@ impl Half {
     }
 
     fn apply(&mut self) {
-        let Self { folded, weights, sums } = self;
-        let width = sums.len().max(1);
-        sums.fill(0.0);
-        for (numbers, weights) in folded.chunks_exact(LANES).zip(weights.chunks_exact(LANES * width)) {
-            let &[a, b, c, d] = numbers else { unreachable!("a group of {LANES}") };
-            let ((of_a, of_b), (of_c, of_d)) = {
-                let (first, second) = weights.split_at(2 * width);
-                (first.split_at(width), second.split_at(width))
-            };
-            let weights = of_a.iter().zip(of_b).zip(of_c.iter().zip(of_d));
-            for (sum, ((of_a, of_b), (of_c, of_d))) in sums.iter_mut().zip(weights) {
-                *sum += (a * of_a + b * of_b) + (c * of_c + d * of_d);
-            }
+        add_weighted(&self.folded, &self.weights, &mut self.sums);
+    }
+}
+
+/// Fills `sums` with the sum of each row of `weights` times its number of `folded`.
+#[multiversion(targets("x86_64+avx2"))]
+fn add_weighted(folded: &[f32], weights: &[f32], sums: &mut [f32]) {
+    let width = sums.len().max(1);
+    sums.fill(0.0);
+    for (numbers, weights) in folded.chunks_exact(GROUP).zip(weights.chunks_exact(GROUP * width)) {
+        let &[a, b, c, d] = numbers else { unreachable!("a group of {GROUP}") };
+        let ((of_a, of_b), (of_c, of_d)) = {
+            let (first, second) = weights.split_at(2 * width);
+            (first.split_at(width), second.split_at(width))
+        };
+        let weights = of_a.iter().zip(of_b).zip(of_c.iter().zip(of_d));
+        for (sum, ((of_a, of_b), (of_c, of_d))) in sums.iter_mut().zip(weights) {
+            *sum += (a * of_a + b * of_b) + (c * of_c + d * of_d);
         }
     }
 }

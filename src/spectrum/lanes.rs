@@ -1,14 +1,22 @@
 //! Sums whose order is fixed and yet fit vector registers.
 
-/// Numbers that are added side by side in every sum: what one SSE2 register holds, which every x86-64 processor has.
+/// Numbers that are added side by side in every sum: what one register of AVX holds, or two of SSE2, which every x86-64
+/// processor has.
 ///
-/// A sum is `LANES` partial sums in a fixed order, so that the compiler can use vectors without changing a bit.
-pub(super) const LANES: usize = 4;
+/// A sum is `LANES` partial sums in a fixed order, so that the compiler can use vectors of either width without changing a bit.
+pub(super) const LANES: usize = 8;
 
-/// The sum of `value` over `samples` in a fixed order, in two vectors of partial sums to hide the addition's latency.
+/// The sum of `LANES` partial sums.
+#[inline(always)]
+pub(super) fn total(partial: [f32; LANES]) -> f32 {
+    let [a, b, c, d, e, f, g, h] = partial;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
+/// The sum of `value` over `samples` in a fixed order.
 pub(crate) fn sum(samples: &[f32], value: impl Fn(f32) -> f32) -> f32 {
-    let mut partial = [0.0; 2 * LANES];
-    let mut groups = samples.chunks_exact(2 * LANES);
+    let mut partial = [0.0; LANES];
+    let mut groups = samples.chunks_exact(LANES);
     for group in &mut groups {
         for (partial, &sample) in partial.iter_mut().zip(group) {
             *partial += value(sample);
@@ -17,8 +25,7 @@ pub(crate) fn sum(samples: &[f32], value: impl Fn(f32) -> f32) -> f32 {
     for (partial, &sample) in partial.iter_mut().zip(groups.remainder()) {
         *partial += value(sample);
     }
-    let [first, second, third, fourth] = std::array::from_fn(|lane| partial[lane] + partial[lane + LANES]);
-    (first + third) + (second + fourth)
+    total(partial)
 }
 
 #[cfg(test)]

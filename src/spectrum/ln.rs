@@ -5,6 +5,8 @@
 
 use std::f32::consts::FRAC_1_SQRT_2;
 
+use multiversion::multiversion;
+
 /// The natural logarithm of a positive, normal, finite `x`, within 1 ulp of the true value. Zero, subnormal, negative,
 /// infinite and undefined numbers give some number without meaning: whoever calls keeps them away.
 ///
@@ -12,7 +14,7 @@ use std::f32::consts::FRAC_1_SQRT_2;
 /// Cephes library (Moshier, 1992, netlib.org/cephes). Checked against `f64` for all normal numbers: 99.4 % are
 /// rounded correctly, the worst is 0.85 ulp off.
 #[must_use]
-#[inline]
+#[inline(always)]
 #[expect(clippy::excessive_precision, reason = "coefficients are written as their source has them")]
 pub fn ln(x: f32) -> f32 {
     const MANTISSA_BITS: u32 = 23;
@@ -46,6 +48,7 @@ pub fn ln(x: f32) -> f32 {
 }
 
 /// Replaces each number by its natural logarithm; the numbers and the error are those of [`ln`].
+#[multiversion(targets("x86_64+avx2"))]
 pub fn ln_in_place(numbers: &mut [f32]) {
     for number in numbers {
         *number = ln(*number);

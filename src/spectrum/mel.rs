@@ -1,9 +1,10 @@
 //! Mel filters: sums over neighbouring FFT bins, in bands of a width that the ear takes for equal.
 
+use multiversion::multiversion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::lanes::LANES;
+use super::lanes::{LANES, total};
 use crate::audio::Hertz;
 
 /// A scale on which equal steps sound equally far apart.
@@ -134,6 +135,24 @@ pub struct MelBank {
     weights: Vec<[f32; LANES]>,
 }
 
+/// Fills `energies` with the weighted sum of each band.
+#[multiversion(targets("x86_64+avx2"))]
+fn add_up(bands: &[Band], weights: &[[f32; LANES]], power: &[f32], energies: &mut [f32]) {
+    let mut weights = weights;
+    for (band, energy) in bands.iter().zip(energies) {
+        let (of_band, rest) = weights.split_at(band.groups);
+        weights = rest;
+        let mut partial = [0.0; LANES];
+        let powers = power[band.first..].as_chunks::<LANES>().0;
+        for (weights, powers) in of_band.iter().zip(powers) {
+            for lane in 0..LANES {
+                partial[lane] += weights[lane] * powers[lane];
+            }
+        }
+        *energy = total(partial);
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Band {
     /// The first bin with a weight.
@@ -155,22 +174,9 @@ impl MelBank {
         self.bands.iter().filter(|band| band.groups == 0).count()
     }
 
-    /// The energy in each band, `[num_bands]`, of a power spectrum, `[num_bins]` and at least three zeros.
+    /// The energy in each band, `[num_bands]`, of a power spectrum, `[num_bins]` and at least seven zeros.
     pub fn apply(&self, power: &[f32], energies: &mut [f32]) {
-        let mut weights = self.weights.as_slice();
-        for (band, energy) in self.bands.iter().zip(energies) {
-            let (of_band, rest) = weights.split_at(band.groups);
-            weights = rest;
-            let mut partial = [0.0; LANES];
-            let powers = power[band.first..].chunks_exact(LANES);
-            for (weights, powers) in of_band.iter().zip(powers) {
-                for lane in 0..LANES {
-                    partial[lane] += weights[lane] * powers[lane];
-                }
-            }
-            let [a, b, c, d] = partial;
-            *energy = (a + c) + (b + d);
-        }
+        add_up(&self.bands, &self.weights, power, energies);
     }
 
     /// Removes all filters and keeps the memory.
