@@ -3,6 +3,7 @@
 mod contract;
 #[cfg(test)]
 mod golden;
+mod kaldi;
 mod mel;
 #[cfg(test)]
 mod parity;
@@ -10,12 +11,14 @@ mod recipe;
 mod stft;
 
 mod kaldi_fbank;
+mod kaldi_mfcc;
+mod kaldi_spectrogram;
 mod log_mel;
 mod mel_spectrogram;
 mod waveform;
 
 pub use contract::{Extractor, Features};
-pub use kaldi_fbank::{EmptyFilters, SampleScale};
+pub use kaldi::{EmptyFilters, SampleScale};
 pub use mel::Log;
 pub use recipe::{Recipe, RowError};
 pub use stft::{Normalized, PadMode};
@@ -28,6 +31,8 @@ family! {
     pub enum Extractors: Extractor = "featurize" {
         waveform: Waveform,
         kaldi_fbank: KaldiFbank,
+        kaldi_mfcc: KaldiMfcc,
+        kaldi_spectrogram: KaldiSpectrogram,
         mel_spectrogram: MelSpectrogram,
         log_mel: LogMel,
     }
