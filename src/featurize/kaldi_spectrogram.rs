@@ -115,7 +115,7 @@ mod tests {
         };
         let energies = |dither| {
             let features =
-                extract(&settings::<KaldiSpectrogram>(&json(dither)), &[0.0; 160_000], rate(16_000)).unwrap();
+                extract(&settings::<KaldiSpectrogram>(&json(dither)), &vec![0.0; 160_000], rate(16_000)).unwrap();
             features.chunks(257).map(|row| f64::from(row[0]).exp()).collect::<Vec<f64>>()
         };
         for deviation in [1.0, 20.0] {

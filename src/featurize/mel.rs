@@ -44,8 +44,7 @@ impl Mel {
     pub(super) fn prepare(&self, rate: Hertz, log: &LogSettings) -> Result<Spectra<MelRow>, SettingError> {
         self.stft.framing(rate)?; // an FFT that is too long must not have its filters made
         let exponent = SettingError::unless_within("power", self.power, 0.1, 10.0)?;
-        let (log, limit) = log.prepare(exponent)?;
-        self.stft.prepare(rate, MelRow { exponent: exponent as f32, bank: self.bank(rate)?, log, limit })
+        self.stft.prepare(rate, MelRow::new(exponent, self.bank(rate)?, log)?)
     }
 }
 
@@ -176,6 +175,14 @@ pub(super) struct MelRow {
     bank: MelBank,
     log: Option<Logarithm>,
     limit: Option<Limit>,
+}
+
+impl MelRow {
+    /// The way of magnitudes to the power `exponent` through `bank`, of which `log` is taken.
+    pub(super) fn new(exponent: f64, bank: MelBank, log: &LogSettings) -> Result<Self, SettingError> {
+        let (log, limit) = log.prepare(exponent)?;
+        Ok(Self { exponent: exponent as f32, bank, log, limit })
+    }
 }
 
 impl SpectrumToRow for MelRow {

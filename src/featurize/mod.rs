@@ -13,13 +13,19 @@ mod stft;
 mod kaldi_fbank;
 mod kaldi_mfcc;
 mod kaldi_spectrogram;
+mod lhotse_fbank;
 mod log_mel;
 mod mel_spectrogram;
+mod nemo;
+mod speechbrain_fbank;
+mod wav2vec2;
 mod waveform;
+mod whisper;
 
 pub use contract::{Extractor, Features};
 pub use kaldi::{EmptyFilters, SampleScale};
 pub use mel::Log;
+pub use nemo::Normalize;
 pub use recipe::{Recipe, RowError};
 pub use stft::{Normalized, PadMode};
 pub use waveform::SampleType;
@@ -35,5 +41,10 @@ family! {
         kaldi_spectrogram: KaldiSpectrogram,
         mel_spectrogram: MelSpectrogram,
         log_mel: LogMel,
+        whisper: Whisper,
+        nemo: Nemo,
+        wav2vec2: Wav2vec2,
+        speechbrain_fbank: SpeechbrainFbank,
+        lhotse_fbank: LhotseFbank,
     }
 }
