@@ -1,19 +1,40 @@
-//! One frame's way from samples to a row of Kaldi's filter bank features.
+//! One frame's way from samples to a row of Kaldi's features.
 
 use crate::seed::Generator;
-use crate::spectrum::{self, FrameFeatures, MelBank, PowerSpectrum};
+use crate::spectrum::{self, FrameFeatures, PowerSpectrum};
 
-/// The column of `use_energy`.
+/// What makes a row of one frame's power spectrum.
+pub(in crate::featurize) trait PowerToRow: Send {
+    /// Numbers in a row.
+    fn num_bins(&self) -> usize;
+
+    /// Whether something is drawn anew for each utterance.
+    fn draws(&self) -> bool {
+        false
+    }
+
+    /// Draws it.
+    fn draw(&mut self, _generator: &mut Generator) {}
+
+    /// Fills `row`, `[num_bins]`, and says whether what it measured is finite: a floor after the measurement would hide it.
+    /// `power` is |X|² with a few zeros behind and may be changed in place; `energy` is the frame's ln(energy), where it is
+    /// asked for.
+    fn row(&mut self, power: &mut [f32], energy: f32, row: &mut [f32]) -> bool;
+}
+
+/// How a frame's energy is measured.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Energy {
-    pub(super) column: usize,
+    /// Whether before pre-emphasis and window.
     pub(super) raw: bool,
+    /// The least energy whose logarithm is taken.
+    pub(super) least: f32,
     /// The natural logarithm of the floor.
     pub(super) floor: f32,
 }
 
 /// One frame's way from samples to a row.
-pub(super) struct Frame {
+pub(super) struct Frame<R> {
     pub(super) spectrum: PowerSpectrum,
     /// The window times the scale of the samples.
     pub(super) window: Vec<f32>,
@@ -26,15 +47,13 @@ pub(super) struct Frame {
     pub(super) noisy: Vec<f32>,
     /// What the noise is drawn from; none where nothing is drawn.
     pub(super) generator: Option<Generator>,
-    pub(super) exponent: f32,
-    pub(super) bank: MelBank,
-    pub(super) log: bool,
     pub(super) energy: Option<Energy>,
+    pub(super) row: R,
 }
 
-impl FrameFeatures for Frame {
+impl<R: PowerToRow> FrameFeatures for Frame<R> {
     fn num_bins(&self) -> usize {
-        self.bank.num_bands() + usize::from(self.energy.is_some())
+        self.row.num_bins()
     }
 
     fn features(&mut self, samples: &[f32], row: &mut [f32]) -> bool {
@@ -46,33 +65,21 @@ impl FrameFeatures for Frame {
             _ => samples,
         };
         let mean = if self.remove_mean { spectrum::sum(samples, |sample| sample) / samples.len() as f32 } else { 0.0 };
-        let mut frame_energy = 0.0;
+        let mut energy = 0.0;
         if let Some(Energy { raw: true, .. }) = self.energy {
-            frame_energy =
-                spectrum::sum(samples, |sample| (sample - mean) * (sample - mean)) * (self.scale * self.scale);
+            energy = spectrum::sum(samples, |sample| (sample - mean) * (sample - mean)) * (self.scale * self.scale);
         }
         let power = self.spectrum.of(|frame| {
             emphasise(samples, mean, self.preemphasis, &self.window, frame);
             if let Some(Energy { raw: false, .. }) = self.energy {
-                frame_energy = spectrum::sum(frame, |sample| sample * sample);
+                energy = spectrum::sum(frame, |sample| sample * sample);
             }
         });
-        spectrum::raise(power, self.exponent);
-
-        let first = usize::from(self.energy.is_some_and(|energy| energy.column == 0));
-        let mel = &mut row[first..first + self.bank.num_bands()];
-        self.bank.apply(power, mel);
-        let finite = mel.iter().fold(frame_energy.is_finite(), |finite, energy| finite & energy.is_finite());
-        if self.log {
-            for energy in &mut *mel {
-                *energy = energy.max(f32::EPSILON);
-            }
-            spectrum::ln_in_place(mel);
-        }
-        if let Some(energy) = self.energy {
-            row[energy.column] = spectrum::ln(frame_energy.max(f32::EPSILON)).max(energy.floor);
-        }
-        finite
+        let log_energy = match self.energy {
+            Some(Energy { least, floor, .. }) => spectrum::ln(energy.max(least)).max(floor),
+            None => 0.0,
+        };
+        self.row.row(power, log_energy, row) & energy.is_finite()
     }
 }
 
