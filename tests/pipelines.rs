@@ -9,7 +9,7 @@ use crate::support::{CorpusTest, fixture, wavemill};
 fn variables(pipeline: &str, digits: &CorpusTest) -> (Vec<String>, u64) {
     let corpus = fixture("corpus").display().to_string();
     match pipeline {
-        "sample" => (vec![], 12),
+        "sample" | "six_features" => (vec![], 12),
         "fsdd_fbank" => (vec![format!("CORPUS={}", digits.corpus().display())], 2),
         "librispeech_fbank" => (vec![format!("CORPUS={}", fixture("librispeech").display())], 4),
         "common_voice_log_mel" => (vec![format!("CORPUS={corpus}"), "CLIPS=.".to_owned()], 12),

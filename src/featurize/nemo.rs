@@ -141,7 +141,8 @@ impl Extractor for Nemo {
 
     fn num_frames(&self, num_samples: u64, rate: Hertz) -> u64 {
         let frames = self.framing(rate).map_or(0, |framing| framing.num_frames(num_samples).saturating_sub(1));
-        frames + self.padding(frames)
+        // One frame alone has no deviation to be divided by.
+        if self.normalize != Normalize::None && frames < 2 { 0 } else { frames + self.padding(frames) }
     }
 
     fn prepare(&self, rate: Hertz, path: &str) -> Result<Box<dyn Extract>, SettingError> {
