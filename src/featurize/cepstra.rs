@@ -3,10 +3,10 @@
 use std::f64::consts::PI;
 use std::num::NonZeroU32;
 
-use super::mel::{Limit, Log, LogSettings, Logarithm, MelRow};
+use super::mel::{Limit, Log, LogSettings, MelRow};
 use super::stft::Spectra;
 use crate::audio::Seconds;
-use crate::spectrum::Dct;
+use crate::spectrum::{Dct, Logarithm};
 use crate::transform::{Column, EachFrame, Extract, FrameToRow, SettingError, chain};
 
 /// How band energies become cepstra.

@@ -18,8 +18,11 @@ pub(super) use self::frame::PowerToRow;
 use self::frame::{Energy, Frame};
 use crate::audio::Hertz;
 use crate::seed::Draws;
-use crate::spectrum::{Edges, Framing, PowerSpectrum, Rows, Window, WindowDesign, WindowEnds};
+use crate::spectrum::{Edges, Framing, Logarithm, PowerSpectrum, Rows, Window, WindowDesign, WindowEnds};
 use crate::transform::{Extract, ExtractError, SettingError};
+
+/// Kaldi's logarithm: of at least single precision's epsilon.
+pub(super) const LN: Logarithm = Logarithm { offset: 0.0, floor: f32::EPSILON, scale: 1.0 };
 
 /// What a sample of full scale counts as.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -5,10 +5,10 @@
 //! above 1e-3, but for a bin some 100 dB below the loudest of its frame: there a single-precision FFT rounds.
 
 use super::Extractor;
-use super::kaldi::{PowerToRow, WithEnergy, kaldi_frame_row};
+use super::kaldi::{LN, PowerToRow, WithEnergy, kaldi_frame_row};
 use crate::audio::Hertz;
 use crate::family::Member;
-use crate::spectrum::{self, Framing};
+use crate::spectrum::Framing;
 use crate::transform::{Column, Extract, SettingError};
 
 kaldi_frame_row! {
@@ -52,12 +52,9 @@ impl PowerToRow for Spectrogram {
     }
 
     fn row(&mut self, power: &mut [f32], energy: f32, row: &mut [f32]) -> bool {
-        let mut finite = true;
-        for (value, &power) in row.iter_mut().zip(&*power) {
-            finite &= power.is_finite();
-            *value = power.max(f32::EPSILON);
-        }
-        spectrum::ln_in_place(row);
+        row.copy_from_slice(&power[..self.num_bins]);
+        let finite = row.iter().fold(true, |finite, power| finite & power.is_finite());
+        LN.take(row);
         row[0] = energy;
         finite
     }
@@ -96,7 +93,7 @@ mod tests {
     fn silence_gives_the_floors_and_broken_sound_its_frame() {
         for row in extract(&KaldiSpectrogram::default(), &[0.0; 1_000], rate(16_000)).unwrap().chunks(257) {
             assert_eq!(row[0], 0.0, "the energy's floor is ln 1");
-            assert!(row[1..].iter().all(|&value| value == spectrum::ln(f32::EPSILON)));
+            assert!(row[1..].iter().all(|&value| value == crate::spectrum::ln(f32::EPSILON)));
         }
         let mut sound = [0.1; 1_000];
         sound[700] = f32::INFINITY;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stft::{Spectra, SpectrumToRow, Stft};
 use crate::audio::Hertz;
-use crate::spectrum::{self, MelBank, MelNorm, MelScale, MelTriangles, PowerSpectrum};
+use crate::spectrum::{self, Logarithm, MelBank, MelNorm, MelScale, MelTriangles, PowerSpectrum};
 use crate::transform::SettingError;
 
 /// A mel spectrogram, as torchaudio and librosa describe one.
@@ -137,28 +137,6 @@ impl LogSettings {
     }
 }
 
-/// scale · ln(max(energy + offset, floor)).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Logarithm {
-    offset: f32,
-    floor: f32,
-    scale: f32,
-}
-
-impl Logarithm {
-    /// Replaces each energy by its logarithm.
-    pub(super) fn take(self, energies: &mut [f32]) {
-        let Self { offset, floor, scale } = self;
-        for energy in &mut *energies {
-            *energy = (*energy + offset).max(floor);
-        }
-        spectrum::ln_in_place(energies);
-        for value in energies {
-            *value *= scale;
-        }
-    }
-}
-
 /// The lowest value that an utterance may have, given its highest.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Limit {
@@ -179,7 +157,7 @@ impl Limit {
 
     /// Raises what is lower.
     pub(super) fn raise(self, rows: &mut [f32]) {
-        let lowest = self.lowest(rows.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        let lowest = self.lowest(spectrum::highest(rows));
         for value in rows {
             *value = value.max(lowest);
         }

@@ -9,11 +9,11 @@ use std::num::NonZeroU32;
 
 use self::bands::{Band, bands};
 use super::Extractor;
-use super::mel::{Limit, Log, LogSettings, Logarithm};
+use super::mel::{Limit, Log, LogSettings};
 use super::stft::{SpectrumToRow, Stft, stft_row};
 use crate::audio::Hertz;
 use crate::family::Member;
-use crate::spectrum::{Framing, PowerSpectrum};
+use crate::spectrum::{Framing, Logarithm, PowerSpectrum};
 use crate::transform::{Column, EachFrame, Extract, FrameToRow, SettingError, chain};
 
 stft_row! {

@@ -4,11 +4,11 @@
 //! spectrogram's norm and of its peak.
 
 use super::Extractor;
-use super::mel::{self, Limit, Log, LogSettings, Logarithm};
+use super::mel::{self, Limit, Log, LogSettings};
 use super::stft::{SpectrumToRow, Stft, stft_row};
 use crate::audio::Hertz;
 use crate::family::Member;
-use crate::spectrum::{self, Framing, PowerSpectrum};
+use crate::spectrum::{self, Framing, Logarithm, PowerSpectrum};
 use crate::transform::{Column, Extract, SettingError};
 
 stft_row! {

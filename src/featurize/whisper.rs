@@ -15,7 +15,7 @@ use super::stft::{Spectra, Stft};
 use crate::audio::Hertz;
 use crate::family::Member;
 use crate::seed::Draws;
-use crate::spectrum::{Framing, MelNorm, MelScale};
+use crate::spectrum::{self, Framing, MelNorm, MelScale};
 use crate::transform::{Column, Extract, ExtractError, SettingError};
 
 /// The input of Whisper: `OpenAI`'s `log_mel_spectrogram`.
@@ -165,7 +165,7 @@ impl Extract for AtWork {
 
 /// Raises what is more than 8 below the highest, and brings the rest near 0.
 fn scale(values: &mut [f32]) {
-    let highest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let highest = spectrum::highest(values);
     for value in values {
         *value = (value.max(highest - 8.0) + 4.0) / 4.0;
     }

@@ -1,5 +1,7 @@
 //! Sums whose order is fixed and yet fit vector registers.
 
+use multiversion::multiversion;
+
 /// Numbers that are added side by side in every sum: what one register of AVX holds, or two of SSE2, which every x86-64
 /// processor has.
 ///
@@ -11,6 +13,20 @@ pub(super) const LANES: usize = 8;
 pub(super) fn total(partial: [f32; LANES]) -> f32 {
     let [a, b, c, d, e, f, g, h] = partial;
     ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
+/// The highest of `numbers`; minus infinity where there are none. NaNs are passed over.
+#[multiversion(targets("x86_64+avx2"))]
+pub(crate) fn highest(numbers: &[f32]) -> f32 {
+    let higher = |one: f32, other: f32| if other > one { other } else { one };
+    let (groups, rest) = numbers.as_chunks::<LANES>();
+    let mut highest = [f32::NEG_INFINITY; LANES];
+    for group in groups {
+        for lane in 0..LANES {
+            highest[lane] = higher(highest[lane], group[lane]);
+        }
+    }
+    highest.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, higher)
 }
 
 /// The sum of `value` over `samples` in a fixed order.
@@ -31,6 +47,18 @@ pub(crate) fn sum(samples: &[f32], value: impl Fn(f32) -> f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_highest_is_found_wherever_it_stands() {
+        for length in 1..40_usize {
+            for place in 0..length {
+                let mut numbers = vec![-3.0; length];
+                numbers[place] = -1.0;
+                assert_eq!(highest(&numbers), -1.0);
+            }
+        }
+        assert_eq!((highest(&[]), highest(&[f32::NAN, 2.0])), (f32::NEG_INFINITY, 2.0));
+    }
 
     #[test]
     fn every_sample_counts_once_at_any_length() {

@@ -55,6 +55,31 @@ pub fn ln_in_place(numbers: &mut [f32]) {
     }
 }
 
+/// A logarithm as features take it: scale · ln(max(number + offset, floor)), the floor above 1.2e-38.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Logarithm {
+    /// What is added to the number.
+    pub offset: f32,
+    /// The least number whose logarithm is taken.
+    pub floor: f32,
+    /// What the natural logarithm is multiplied with.
+    pub scale: f32,
+}
+
+impl Logarithm {
+    /// Replaces each number by its logarithm.
+    pub fn take(self, numbers: &mut [f32]) {
+        logarithms(numbers, self);
+    }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn logarithms(numbers: &mut [f32], Logarithm { offset, floor, scale }: Logarithm) {
+    for number in numbers {
+        *number = scale * ln((*number + offset).max(floor).min(f32::MAX));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -135,18 +135,49 @@ pub struct MelBank {
     weights: Vec<[f32; LANES]>,
 }
 
-/// Fills `energies` with the weighted sum of each band.
+/// Fills `energies` with the weighted sum of each band. Neighbours are mostly as wide as each other: whole runs of them go
+/// without a branch that the processor would guess wrongly.
 #[multiversion(targets("x86_64+avx2"))]
 fn add_up(bands: &[Band], weights: &[[f32; LANES]], power: &[f32], energies: &mut [f32]) {
-    let mut weights = weights;
-    for (band, energy) in bands.iter().zip(energies) {
-        let (of_band, rest) = weights.split_at(band.groups);
-        weights = rest;
+    let (mut weights, mut energies) = (weights, energies);
+    for run in bands.chunk_by(|one, other| one.groups == other.groups) {
+        let groups = run[0].groups;
+        let (of_run, rest) = weights.split_at(run.len() * groups);
+        let (energies_of_run, energies_left) = std::mem::take(&mut energies).split_at_mut(run.len());
+        (weights, energies) = (rest, energies_left);
+        match groups {
+            0 => energies_of_run.fill(0.0),
+            1 => add_up_run::<1>(run, of_run, power, energies_of_run),
+            2 => add_up_run::<2>(run, of_run, power, energies_of_run),
+            3 => add_up_run::<3>(run, of_run, power, energies_of_run),
+            4 => add_up_run::<4>(run, of_run, power, energies_of_run),
+            _ => {
+                let bands = run.iter().zip(of_run.chunks_exact(groups)).zip(energies_of_run);
+                for ((band, weights), energy) in bands {
+                    let mut partial = [0.0; LANES];
+                    for (weights, powers) in weights.iter().zip(power[band.first..].as_chunks::<LANES>().0) {
+                        for lane in 0..LANES {
+                            partial[lane] += weights[lane] * powers[lane];
+                        }
+                    }
+                    *energy = total(partial);
+                }
+            }
+        }
+    }
+}
+
+/// The same for bands of `GROUPS` groups each.
+#[inline(always)]
+fn add_up_run<const GROUPS: usize>(bands: &[Band], weights: &[[f32; LANES]], power: &[f32], energies: &mut [f32]) {
+    for ((band, weights), energy) in bands.iter().zip(weights.as_chunks::<GROUPS>().0).zip(energies) {
+        let Some((powers, _)) = power[band.first..].as_chunks::<LANES>().0.split_first_chunk::<GROUPS>() else {
+            continue; // never: the spectrum is followed by as many zeros as a group reaches
+        };
         let mut partial = [0.0; LANES];
-        let powers = power[band.first..].as_chunks::<LANES>().0;
-        for (weights, powers) in of_band.iter().zip(powers) {
+        for group in 0..GROUPS {
             for lane in 0..LANES {
-                partial[lane] += weights[lane] * powers[lane];
+                partial[lane] += weights[group][lane] * powers[group][lane];
             }
         }
         *energy = total(partial);

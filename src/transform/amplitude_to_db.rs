@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Column, Extract, ExtractError, SettingError, Transform};
 use crate::family::Member;
 use crate::seed::Draws;
-use crate::spectrum;
+use crate::spectrum::{self, Logarithm};
 
 /// Decibels of powers or magnitudes, as torchaudio and librosa take them.
 ///
@@ -110,14 +110,11 @@ impl Extract for Decibels {
     fn push(&mut self, input: &[f32], out: &mut Vec<f32>) {
         let Self { amin, scale, .. } = *self;
         let start = out.len();
-        out.extend(input.iter().map(|&number| number.max(amin)));
-        spectrum::ln_in_place(&mut out[start..]);
-        for value in &mut out[start..] {
-            *value *= scale;
-        }
+        out.extend_from_slice(input);
+        Logarithm { offset: 0.0, floor: amin, scale }.take(&mut out[start..]);
         if self.needs_all() {
             self.count += input.len();
-            self.highest = out[start..].iter().fold(self.highest, |highest, &value| highest.max(value));
+            self.highest = self.highest.max(spectrum::highest(&out[start..]));
         }
     }
 

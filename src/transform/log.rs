@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Column, EachFrame, Extract, FrameToRow, SettingError, Transform};
 use crate::family::Member;
-use crate::spectrum;
+use crate::spectrum::Logarithm;
 
 /// The logarithm of each number.
 ///
@@ -73,19 +73,15 @@ impl Transform for Log {
         };
         Ok(Box::new(EachFrame(Logarithms {
             bins: before.bins.unwrap_or(1),
-            offset: self.offset as f32,
-            floor: self.floor as f32,
-            scale: scale as f32,
+            log: Logarithm { offset: self.offset as f32, floor: self.floor as f32, scale: scale as f32 },
         })))
     }
 }
 
-/// scale · ln(max(x + offset, floor)).
+/// The logarithm of each number.
 struct Logarithms {
     bins: usize,
-    offset: f32,
-    floor: f32,
-    scale: f32,
+    log: Logarithm,
 }
 
 impl FrameToRow for Logarithms {
@@ -98,13 +94,8 @@ impl FrameToRow for Logarithms {
     }
 
     fn row(&mut self, frame: &[f32], row: &mut [f32]) {
-        for (value, &number) in row.iter_mut().zip(frame) {
-            *value = (number + self.offset).max(self.floor).min(f32::MAX);
-        }
-        spectrum::ln_in_place(row);
-        for value in row {
-            *value *= self.scale;
-        }
+        row.copy_from_slice(frame);
+        self.log.take(row);
     }
 }
 

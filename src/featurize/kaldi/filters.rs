@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::LN;
 use crate::audio::{Hertz, Range};
 use crate::seed::Generator;
 use crate::spectrum::{self, KaldiMel, MelBank, Vtln};
@@ -142,10 +143,7 @@ impl Bands {
         self.bank.apply(power, mel);
         let finite = mel.iter().fold(true, |finite, energy| finite & energy.is_finite());
         if self.log {
-            for energy in &mut *mel {
-                *energy = energy.max(f32::EPSILON);
-            }
-            spectrum::ln_in_place(mel);
+            LN.take(mel);
         }
         finite
     }
