@@ -58,8 +58,7 @@ pub struct LhotseFbank {
     pub low_freq_hz: f64,
     /// The upper end of the filters in hertz; zero or less is counted from the Nyquist frequency; -400.
     pub high_freq_hz: f64,
-    /// The number of mel filters; 80. (`num_mel_bins` is understood too.)
-    #[serde(alias = "num_mel_bins")]
+    /// The number of mel filters; 80.
     #[schemars(range(max = 4096))]
     pub num_filters: NonZeroU32,
 }
@@ -165,14 +164,14 @@ mod tests {
     #[test]
     fn it_is_kaldis_with_other_defaults() {
         let (_, sound) = golden("signal-voiced-16000");
-        let kaldi = r#"{"num_mel_bins": 80, "sample_scale": "unit", "snip_edges": false, "high_freq_hz": -400}"#;
+        let kaldi = r#"{"num_filters": 80, "sample_scale": "unit", "snip_edges": false, "high_freq_hz": -400}"#;
         let kaldi = extract(&settings::<KaldiFbank>(kaldi), &sound, rate(16_000)).unwrap();
         assert_eq!(extract(&LhotseFbank::default(), &sound, rate(16_000)).unwrap(), kaldi);
     }
 
     #[test]
     fn silence_has_the_energy_of_the_floor() {
-        let loud = settings::<LhotseFbank>(r#"{"use_energy": true, "num_mel_bins": 40}"#);
+        let loud = settings::<LhotseFbank>(r#"{"use_energy": true, "num_filters": 40}"#);
         for row in extract(&loud, &[0.0; 1_600], rate(16_000)).unwrap().chunks(41) {
             assert!((row[0] - 1e-10_f32.ln()).abs() < 1e-5 && (row[1] - f32::EPSILON.ln()).abs() < 1e-5);
         }

@@ -13,7 +13,7 @@ use super::mel::{Limit, Log, LogSettings};
 use super::stft::{SpectrumToRow, Stft, stft_row};
 use crate::audio::Hertz;
 use crate::family::Member;
-use crate::spectrum::{Framing, Logarithm, PowerSpectrum};
+use crate::spectrum::{self, DoubleSpectrum, Framing, Logarithm, PowerSpectrum};
 use crate::transform::{Column, EachFrame, Extract, FrameToRow, SettingError, chain};
 
 stft_row! {
@@ -73,7 +73,7 @@ impl Extractor for SpectralContrast {
         // librosa's `power_to_db` takes magnitudes for powers.
         let (log, limit) = log.prepare(2.0)?;
         let width = bands.len();
-        let extremes = PeaksAndValleys { bands, ranked: Vec::new(), log, limit };
+        let extremes = PeaksAndValleys { spectrum: DoubleSpectrum::new(n_fft), bands, ranked: Vec::new(), log, limit };
         Ok(chain(vec![Box::new(self.stft().prepare(rate, extremes)?), Box::new(EachFrame(Contrast { width }))]))
     }
 }
@@ -86,6 +86,8 @@ impl SpectralContrast {
 
 /// The peaks of all bands, then the valleys.
 struct PeaksAndValleys {
+    /// A valley is a bin or two that may lie 100 dB below the frame's loudest, and librosa's FFT is of double precision.
+    spectrum: DoubleSpectrum,
     bands: Vec<Band>,
     /// Room for the powers of one band: as bits, which are in the order of the powers, since none is negative.
     ranked: Vec<u32>,
@@ -106,8 +108,8 @@ impl SpectrumToRow for PeaksAndValleys {
     }
 
     fn row(&mut self, spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
-        let Self { bands, ranked, log, .. } = self;
-        let powers = spectrum.power();
+        let Self { spectrum: double, bands, ranked, log, .. } = self;
+        let powers = double.power(spectrum.frame());
         let (peaks, valleys) = row.split_at_mut(bands.len());
         for ((band, peak), valley) in bands.iter().zip(peaks).zip(valleys) {
             ranked.clear();
@@ -131,7 +133,7 @@ impl SpectrumToRow for PeaksAndValleys {
     fn finish(&mut self, rows: &mut [f32]) {
         let Some(limit) = self.limit else { return };
         let width = self.bands.len();
-        let highest = |part: &[f32], so_far| part.iter().copied().fold(so_far, f32::max);
+        let highest = |part: &[f32], so_far: f32| so_far.max(spectrum::highest(part));
         let (mut peak, mut valley) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
         for row in rows.chunks_exact(2 * width) {
             (peak, valley) = (highest(&row[..width], peak), highest(&row[width..], valley));

@@ -33,7 +33,6 @@ pub enum PadMode {
     /// Silence.
     Constant,
     /// The end sample, held.
-    #[serde(alias = "edge")]
     Replicate,
 }
 
@@ -190,7 +189,7 @@ impl<S: SpectrumToRow> FrameFeatures for Frame<S> {
 
     fn features(&mut self, samples: &[f32], row: &mut [f32]) -> bool {
         let end = self.start + self.window.len();
-        self.spectrum.transform(|frame| {
+        self.spectrum.take(|frame| {
             let windowed = frame[self.start..end].iter_mut().zip(&samples[self.start..]).zip(&self.window);
             for ((value, &sample), &weight) in windowed {
                 *value = sample * weight;

@@ -4,16 +4,14 @@
 //! (`core/pitch.py`), in double precision as librosa does of 64-bit sound: in single precision, minima of nearly one depth
 //! change places.
 
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::Arc;
 
 use realfft::num_complex::Complex;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use realfft::{ComplexToReal, RealToComplex};
 
 use crate::audio::Hertz;
+use crate::spectrum::double_plans;
 use crate::transform::SettingError;
-
-/// Plans made so far, by length: workers share the tables of an FFT.
-static PLANNER: LazyLock<Mutex<RealFftPlanner<f64>>> = LazyLock::new(|| Mutex::new(RealFftPlanner::new()));
 
 /// The periods that a pitch may have, in samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +59,7 @@ impl YinDifference {
     pub(super) fn new(periods: Periods, frame_length: usize) -> Self {
         // The correlation wraps round; lags up to the longest period must not meet the frame's other end.
         let length = fast_length(frame_length + periods.max + 1);
-        let mut planner = PLANNER.lock().unwrap_or_else(PoisonError::into_inner);
-        let (forward, backward) = (planner.plan_fft_forward(length), planner.plan_fft_inverse(length));
-        drop(planner);
+        let (forward, backward) = double_plans(length);
         let scratch = forward.get_scratch_len().max(backward.get_scratch_len());
         Self {
             periods,

@@ -14,6 +14,7 @@
 //! serve the designs, take FMA where there is FMA (the rounding to `f32` hides nearly all of that).
 
 mod dct;
+mod double;
 mod framing;
 mod kaldi_mel;
 mod lanes;
@@ -25,6 +26,8 @@ mod rows;
 mod window;
 
 pub use dct::Dct;
+pub use double::DoubleSpectrum;
+pub(crate) use double::double_plans;
 pub use framing::{Edges, Framer, Framing, TooShort};
 pub use kaldi_mel::{KaldiMel, Vtln};
 pub(crate) use lanes::{highest, sum};

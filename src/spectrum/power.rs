@@ -63,11 +63,20 @@ impl PowerSpectrum {
         self.frame.len() / 2 + 1
     }
 
-    /// Transforms the frame that `fill` writes; it gets `[n_fft]` zeros.
-    pub fn transform(&mut self, fill: impl FnOnce(&mut [f32])) {
+    /// Takes the frame that `fill` writes; it gets `[n_fft]` zeros.
+    pub fn take(&mut self, fill: impl FnOnce(&mut [f32])) {
+        self.frame.fill(0.0);
+        fill(&mut self.frame);
+    }
+
+    /// The frame that was taken last, `[n_fft]`.
+    #[must_use]
+    pub fn frame(&self) -> &[f32] {
+        &self.frame
+    }
+
+    fn transform(&mut self) {
         let Self { plan, frame, packed, transformed, scratch, .. } = self;
-        frame.fill(0.0);
-        fill(frame);
         if packed.len() < frame.len() {
             for (number, pair) in packed.iter_mut().zip(frame.as_chunks::<2>().0) {
                 *number = Complex::new(pair[0], pair[1]);
@@ -91,7 +100,8 @@ impl PowerSpectrum {
     }
 
     /// Writes the power |X|² in each bin of the last frame to `row`, `[num_bins]`.
-    pub fn write_power(&self, row: &mut [f32]) {
+    pub fn write_power(&mut self, row: &mut [f32]) {
+        self.transform();
         if self.packed.len() == self.frame.len() {
             for (power, bin) in row.iter_mut().zip(&self.transformed) {
                 *power = bin.re * bin.re + bin.im * bin.im;
@@ -105,7 +115,8 @@ impl PowerSpectrum {
     }
 
     /// Writes X of the last frame, its real parts and its imaginary ones, `[num_bins]` each.
-    pub fn write_complex(&self, real: &mut [f32], imaginary: &mut [f32]) {
+    pub fn write_complex(&mut self, real: &mut [f32], imaginary: &mut [f32]) {
+        self.transform();
         let bins = real.iter_mut().zip(imaginary);
         if self.packed.len() == self.frame.len() {
             for ((real, imaginary), bin) in bins.zip(&self.transformed) {
@@ -125,9 +136,9 @@ impl PowerSpectrum {
         }
     }
 
-    /// The power of the frame that `fill` writes: [`transform`](Self::transform), then [`power`](Self::power).
+    /// The power of the frame that `fill` writes: [`take`](Self::take), then [`power`](Self::power).
     pub fn of(&mut self, fill: impl FnOnce(&mut [f32])) -> &mut [f32] {
-        self.transform(fill);
+        self.take(fill);
         self.power()
     }
 }

@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Window {
     /// Kaldi's own: Hann to the power 0.85, a little wider.
     Povey,
-    /// ½ − ½·cos(2πn/N). Kaldi calls it `hanning`, which is understood too.
-    #[serde(alias = "hanning")]
+    /// ½ − ½·cos(2πn/N). Kaldi calls it `hanning`.
     Hann,
     /// 0.54 − 0.46·cos(2πn/N).
     Hamming,
