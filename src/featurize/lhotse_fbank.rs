@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn it_is_kaldis_with_other_defaults() {
         let (_, sound) = golden("signal-voiced-16000");
-        let kaldi = r#"{"num_filters": 80, "sample_scale": "unit", "snip_edges": false, "high_freq_hz": -400}"#;
+        let kaldi = r#"{"num_mel_bins": 80, "sample_scale": "unit", "snip_edges": false, "high_freq_hz": -400}"#;
         let kaldi = extract(&settings::<KaldiFbank>(kaldi), &sound, rate(16_000)).unwrap();
         assert_eq!(extract(&LhotseFbank::default(), &sound, rate(16_000)).unwrap(), kaldi);
     }
