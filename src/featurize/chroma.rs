@@ -121,7 +121,7 @@ impl SpectrumToRow for PitchClasses {
         self.weights.len() / self.num_bins
     }
 
-    fn row(&mut self, spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
+    fn row(&mut self, _: &[f32], spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
         let power = &spectrum.power()[..self.num_bins];
         for (energy, weights) in row.iter_mut().zip(self.weights.chunks_exact(self.num_bins)) {
             *energy = dot(weights, power);

@@ -184,7 +184,7 @@ impl SpectrumToRow for MelRow {
         self.bank.num_bands()
     }
 
-    fn row(&mut self, spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
+    fn row(&mut self, _: &[f32], spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
         let power = spectrum.power();
         spectrum::raise(power, self.exponent);
         self.bank.apply(power, row);

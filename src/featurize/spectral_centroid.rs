@@ -55,7 +55,7 @@ impl SpectrumToRow for Centroid {
         1
     }
 
-    fn row(&mut self, spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
+    fn row(&mut self, _: &[f32], spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
         // What does not fill a group are the zeros behind the last bin.
         let magnitudes = spectrum.power();
         spectrum::raise(magnitudes, 1.0);

@@ -73,7 +73,13 @@ impl Extractor for SpectralContrast {
         // librosa's `power_to_db` takes magnitudes for powers.
         let (log, limit) = log.prepare(2.0)?;
         let width = bands.len();
-        let extremes = PeaksAndValleys { spectrum: DoubleSpectrum::new(n_fft), bands, ranked: Vec::new(), log, limit };
+        let extremes = PeaksAndValleys {
+            spectrum: DoubleSpectrum::new(&self.stft().window_in_frame()),
+            bands,
+            ranked: Vec::new(),
+            log,
+            limit,
+        };
         Ok(chain(vec![Box::new(self.stft().prepare(rate, extremes)?), Box::new(EachFrame(Contrast { width }))]))
     }
 }
@@ -107,9 +113,9 @@ impl SpectrumToRow for PeaksAndValleys {
         2 * self.bands.len()
     }
 
-    fn row(&mut self, spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
-        let Self { spectrum: double, bands, ranked, log, .. } = self;
-        let powers = double.power(spectrum.frame());
+    fn row(&mut self, samples: &[f32], _: &mut PowerSpectrum, row: &mut [f32]) -> bool {
+        let Self { spectrum, bands, ranked, log, .. } = self;
+        let powers = spectrum.power(samples);
         let (peaks, valleys) = row.split_at_mut(bands.len());
         for ((band, peak), valley) in bands.iter().zip(peaks).zip(valleys) {
             ranked.clear();

@@ -85,7 +85,7 @@ impl SpectrumToRow for Complex {
         2 * self.num_bins
     }
 
-    fn row(&mut self, spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
+    fn row(&mut self, _: &[f32], spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
         let (real, imaginary) = row.split_at_mut(self.num_bins);
         spectrum.write_complex(real, imaginary);
         all_finite(row)
@@ -105,7 +105,7 @@ impl SpectrumToRow for Powers {
         self.num_bins
     }
 
-    fn row(&mut self, spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
+    fn row(&mut self, _: &[f32], spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool {
         spectrum.write_power(row);
         spectrum::raise(row, self.exponent);
         let finite = all_finite(row);

@@ -126,7 +126,7 @@ impl Stft {
     }
 
     /// The window, divided by what the spectrum is to be divided by.
-    fn window(&self) -> Vec<f32> {
+    fn window(&self) -> Vec<f64> {
         let design = WindowDesign {
             window: self.window_fn,
             ends: if self.periodic { WindowEnds::Periodic } else { WindowEnds::Symmetric },
@@ -138,7 +138,16 @@ impl Stft {
             Normalized::Window => window.iter().map(|weight| weight * weight).sum::<f64>().sqrt(),
             Normalized::FrameLength => f64::from(self.n_fft.get()).sqrt(),
         };
-        window.iter().map(|weight| (weight / norm) as f32).collect()
+        window.iter().map(|weight| weight / norm).collect()
+    }
+
+    /// The window in the middle of a frame, `[n_fft]`, for those who transform it by themselves.
+    pub(super) fn window_in_frame(&self) -> Vec<f64> {
+        let (window, n_fft) = (self.window(), self.n_fft.get() as usize);
+        let mut frame = vec![0.0; n_fft];
+        let start = (n_fft - window.len()) / 2;
+        frame[start..start + window.len()].copy_from_slice(&window);
+        frame
     }
 
     /// The transform made ready for sound at `rate`, each frame's spectrum handed to `row`.
@@ -146,7 +155,7 @@ impl Stft {
         let framing = self.framing(rate)?;
         let frame = Frame {
             spectrum: PowerSpectrum::new(framing.length.get()),
-            window: self.window(),
+            window: self.window().iter().map(|&weight| weight as f32).collect(),
             start: (framing.length.get() - self.window_length()) / 2,
             row,
         };
@@ -161,8 +170,9 @@ pub(super) trait SpectrumToRow: Send {
     fn num_bins(&self) -> usize;
 
     /// Fills `row`, `[num_bins]`, and says whether what it measured is finite. It must say so itself: a floor after the
-    /// measurement would hide it. `spectrum` is the frame's; what is taken from it may be changed in place.
-    fn row(&mut self, spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool;
+    /// measurement would hide it. `samples` are the frame, `[n_fft]`, and `spectrum` is its spectrum under the window; what is
+    /// taken from it may be changed in place.
+    fn row(&mut self, samples: &[f32], spectrum: &mut PowerSpectrum, row: &mut [f32]) -> bool;
 
     /// Changes the rows of the whole utterance, where that is needed: see [`Self::needs_all`].
     fn finish(&mut self, _rows: &mut [f32]) {}
@@ -195,7 +205,7 @@ impl<S: SpectrumToRow> FrameFeatures for Frame<S> {
                 *value = sample * weight;
             }
         });
-        self.row.row(&mut self.spectrum, row)
+        self.row.row(samples, &mut self.spectrum, row)
     }
 }
 

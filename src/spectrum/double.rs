@@ -20,6 +20,7 @@ pub(crate) fn double_plans(length: usize) -> (Arc<dyn RealToComplex<f64>>, Arc<d
 /// of a bin 100 dB below the loudest of its frame is its own rounding.
 pub struct DoubleSpectrum {
     plan: Arc<dyn RealToComplex<f64>>,
+    window: Vec<f64>,
     frame: Vec<f64>,
     spectrum: Vec<Complex<f64>>,
     scratch: Vec<Complex<f64>>,
@@ -27,21 +28,21 @@ pub struct DoubleSpectrum {
 }
 
 impl DoubleSpectrum {
-    /// The spectrum of frames of `n_fft` samples.
+    /// The spectrum of frames under `window`, `[n_fft]`.
     #[must_use]
-    pub fn new(n_fft: usize) -> Self {
-        let (plan, _) = double_plans(n_fft);
+    pub fn new(window: &[f64]) -> Self {
+        let (plan, _) = double_plans(window.len());
         let (frame, spectrum, scratch) = (plan.make_input_vec(), plan.make_output_vec(), plan.make_scratch_vec());
-        Self { power: vec![0.0; spectrum.len()], plan, frame, spectrum, scratch }
+        Self { power: vec![0.0; spectrum.len()], window: window.to_vec(), plan, frame, spectrum, scratch }
     }
 
-    /// The power in each bin of `frame`, `[n_fft / 2 + 1]`.
-    pub fn power(&mut self, frame: &[f32]) -> &[f32] {
-        let Self { plan, frame: widened, spectrum, scratch, power } = self;
-        for (wide, &sample) in widened.iter_mut().zip(frame) {
-            *wide = f64::from(sample);
+    /// The power in each bin of the frame `samples`, `[n_fft / 2 + 1]`.
+    pub fn power(&mut self, samples: &[f32]) -> &[f32] {
+        let Self { plan, window, frame, spectrum, scratch, power } = self;
+        for ((value, &sample), weight) in frame.iter_mut().zip(samples).zip(window) {
+            *value = f64::from(sample) * *weight;
         }
-        let done = plan.process_with_scratch(widened, spectrum, scratch);
+        let done = plan.process_with_scratch(frame, spectrum, scratch);
         debug_assert!(done.is_ok(), "the buffers are of the plan's own lengths");
         for (power, bin) in power.iter_mut().zip(&*spectrum) {
             *power = (bin.re * bin.re + bin.im * bin.im) as f32;
@@ -58,7 +59,7 @@ mod tests {
     fn a_frame_without_rounding_leaves_nothing_in_the_bins_that_it_has_not() {
         // ±1 alternating: all power at the Nyquist frequency, and every sample exact.
         let frame: Vec<f32> = (0..1_024).map(|n| if n % 2 == 0 { 1.0 } else { -1.0 }).collect();
-        let mut spectrum = DoubleSpectrum::new(1_024);
+        let mut spectrum = DoubleSpectrum::new(&[1.0; 1_024]);
         let power = spectrum.power(&frame);
         assert_eq!(power[512], 1_048_576.0);
         assert!(power[..512].iter().all(|&power| power < 1e-20));

@@ -69,12 +69,6 @@ impl PowerSpectrum {
         fill(&mut self.frame);
     }
 
-    /// The frame that was taken last, `[n_fft]`.
-    #[must_use]
-    pub fn frame(&self) -> &[f32] {
-        &self.frame
-    }
-
     fn transform(&mut self) {
         let Self { plan, frame, packed, transformed, scratch, .. } = self;
         if packed.len() < frame.len() {
