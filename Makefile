@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup run test check bench compare golden docs peers install
+.PHONY: help setup run test check bench golden docs peers install
 
 # The Debian packages that the build needs, as tool:package. libopus is built from the source in its crate.
 TOOLS := cc:gcc c++:g++ cmake:cmake
@@ -37,10 +37,8 @@ check: setup ## Check format and lints, as CI does
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-bench: setup ## Measure the hot functions
+bench: setup ## Measure the hot functions, then resampling and features in turn with their peers (large wheels)
 	cargo bench
-
-compare: setup ## Measure resampling and features in turn with soxr, torchaudio, librosa and kaldi-native-fbank (large wheels)
 	@test -x "$(VENVS)/compare/bin/python" || python3 -m venv "$(VENVS)/compare"
 	"$(VENVS)/compare/bin/pip" install --quiet --requirement benches/peers/requirements-resample.txt --requirement benches/peers/requirements-featurize.txt
 	"$(VENVS)/compare/bin/python" benches/peers/resample.py
