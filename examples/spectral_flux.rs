@@ -1,6 +1,6 @@
 //! Spectral flux: how much louder the spectrum gets from one frame to the next, added over its bins; onsets stand out.
 //!
-//! flux\[t] = Σₖ max(|X\[t, k]| − |X\[t − 1, k]|, 0), as in Dixon, "Onset detection revisited", DAFx 2006, equation 2.4; 0 at
+//! flux\[t] = Σₖ max(|X\[t, k]| − |X\[t − 1, k]|, 0), as in Dixon, "Onset detection revisited", `DAFx` 2006, equation 2.4; 0 at
 //! the first frame.
 //!
 //! This is the worked example of `docs/new_extractor.md`: an extractor that wavemill does not have.

@@ -19,6 +19,17 @@ fn recipe(family: &str, row: &str) -> Recipe {
     serde_json::from_value(rows.clone()).unwrap_or_else(|error| panic!("{rows}: {error}"))
 }
 
+/// Columns whose transforms need all frames in the middle, at the end or nowhere, widen and narrow, or leave none.
+const COMBINATIONS: [&str; 7] = [
+    "[mfcc: {}, deltas: {}, cmvn: { norm_vars: true }, splice: {}]",
+    "[kaldi_fbank: {}, cmvn: {}, stack_frames: {}, cmvn: { over: sliding }, spec_augment: {}]",
+    "[kaldi_fbank: {}, subsample: { n: 7, offset: 30 }]",
+    "[kaldi_fbank: {}, subsample: { n: 7, offset: 30 }, pad_frames: { to: 100 }]",
+    "[kaldi_fbank: {}, stack_frames: { stack: 40, remainder: drop }]",
+    "[waveform: {}, splice: {}, cmvn: { norm_vars: true }]",
+    "[waveform: {}, quantize: { scale: mu_law, low: -1, high: 1, levels: 256 }]",
+];
+
 /// Every member of both families, by its example, and by its defaults where those differ and are a column.
 fn recipes() -> Vec<(&'static str, Recipe)> {
     let mut recipes: Vec<(&str, Recipe)> = Vec::new();
@@ -33,7 +44,11 @@ fn recipes() -> Vec<(&'static str, Recipe)> {
             recipes.push((entry.name, by_example));
         }
     }
-    assert!(recipes.len() > 40, "saw {} recipes", recipes.len());
+    for rows in COMBINATIONS {
+        let rows: serde_json::Value = serde_saphyr::from_str(rows).unwrap();
+        recipes.push(("a combination", serde_json::from_value(rows).unwrap()));
+    }
+    assert!(recipes.len() > 50, "saw {} recipes", recipes.len());
     recipes
 }
 

@@ -79,6 +79,34 @@ fn check_shows_columns_and_plan_shows_what_it_will_cost() {
 }
 
 #[test]
+fn what_is_left_to_the_loader_stands_in_the_manifest_and_not_in_the_cells() {
+    let cells = |rows: &str| {
+        let test = CorpusTest::on_sample();
+        let text = format!(
+            "version: 1\ncorpus: {{ audio_folder: {{ root: fixtures/corpus }} }}\nresample: {{ rate_hz: 16000 }}\nfeaturize:\n  features: [{rows}]\n"
+        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        let run = wavemill(&["run", file.path().to_str().unwrap(), "--out"]).arg(test.out()).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        wavemill::manifest::Manifest::read(&wavemill::manifest::DatasetFolder::new(test.out())).unwrap()
+    };
+    let statistics = tempfile::NamedTempFile::new().unwrap();
+    fs::write(statistics.path(), r#"{"mean": [1, 2], "variance": [3, 4]}"#).unwrap();
+    let plain = cells("kaldi_mfcc: { num_ceps: 2 }");
+    let own = cells("kaldi_mfcc: { num_ceps: 2 }, cmvn: { over: global, norm_vars: true }");
+    let path = statistics.path().display();
+    let of_file = cells(&format!("kaldi_mfcc: {{ num_ceps: 2 }}, cmvn: {{ over: global, statistics: {path} }}"));
+    assert!(plain.at_load.is_empty());
+    assert_eq!(own.at_load["features"][0]["cmvn"]["statistics"], serde_json::Value::Null);
+    assert_eq!(of_file.at_load["features"][0]["cmvn"]["statistics"]["variance"], serde_json::json!([3.0, 4.0]));
+    for left in [own, of_file] {
+        assert_eq!(left.statistics, plain.statistics, "the cells are as they were");
+        assert_ne!(left.plan_hash, plain.plan_hash);
+    }
+}
+
+#[test]
 fn inspect_shows_the_dataset_and_one_row_of_it() {
     let test = CorpusTest::on_sample();
     test.run(&crate::support::fbank_pipeline("  sound: [waveform: {}]\nwrite: { parquet: { layout: list } }"), &[])

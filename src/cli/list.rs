@@ -74,9 +74,9 @@ fn rejects() -> String {
 fn overview(family: &Family) -> String {
     let mut text = format!("{}\n", family.summary);
     for entry in family.entries {
-        let _ = writeln!(text, "\n  {:<16} {}", entry.name, entry.summary());
+        let _ = writeln!(text, "\n  {:<20} {}", entry.name, entry.summary());
         for line in entry.example.lines() {
-            let _ = writeln!(text, "  {:<16} {line}", "");
+            let _ = writeln!(text, "  {:<20} {line}", "");
         }
     }
     text

@@ -7,7 +7,7 @@ use super::mel::{Limit, Log, LogSettings, MelRow};
 use super::stft::Spectra;
 use crate::audio::Seconds;
 use crate::spectrum::{Dct, Logarithm};
-use crate::transform::{Column, EachFrame, Extract, FrameToRow, SettingError, chain};
+use crate::transform::{Column, EachFrame, Extract, FrameToRow, Link, SettingError, chain};
 
 /// How band energies become cepstra.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,7 +57,8 @@ impl Cepstra {
             if self.lifter == 0 { 1.0 } else { 1.0 + lifter / 2.0 * (PI * (k + 1) as f64 / lifter).sin() }
         };
         let [num_in, num_out] = [self.bands, self.count].map(|number| number.get() as usize);
-        Ok(chain(vec![Box::new(bands), Box::new(EachFrame(Cepstrum(Dct::scaled(num_in, num_out, scale))))]))
+        let cepstra = EachFrame(Cepstrum(Dct::scaled(num_in, num_out, scale)));
+        Ok(chain(Link::new(bands, num_in), vec![Link::new(cepstra, num_out)]))
     }
 }
 

@@ -5,6 +5,11 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use crate::spectrum::{Edges, Framing, PowerSpectrum};
 use crate::transform::SettingError;
 
+/// The hop, or where none is given a quarter of the frame, as in librosa's `yin` and `pyin`.
+pub(super) fn a_quarter_or(frame_length: NonZeroU32, hop_length: Option<NonZeroU32>) -> NonZeroU32 {
+    hop_length.or(NonZeroU32::new(frame_length.get() / 4)).unwrap_or(NonZeroU32::MIN)
+}
+
 /// Frames of `frame_length` samples, one every `hop_length`.
 pub(super) fn framing(frame_length: NonZeroU32, hop_length: NonZeroU32, edges: Edges) -> Result<Framing, SettingError> {
     let checked = |key, samples: NonZeroU32| {

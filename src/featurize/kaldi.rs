@@ -118,8 +118,8 @@ impl KaldiFrames {
         let dither = SettingError::unless_within("dither", self.dither, 0.0, f64::from(f32::MAX))?;
         let floor = SettingError::unless_within("energy_floor", self.energy_floor, 0.0, f64::from(f32::MAX))?;
 
-        let design =
-            WindowDesign { window: self.window_type, ends: WindowEnds::Symmetric, blackman_coeff: self.blackman_coeff };
+        let blackman_coeff = SettingError::unless_within("blackman_coeff", self.blackman_coeff, 0.0, 1.0)?;
+        let design = WindowDesign { window: self.window_type, ends: WindowEnds::Symmetric, blackman_coeff };
         // The scale is a power of two: a scaled window gives the same bits as scaled samples would.
         let scale = self.sample_scale.factor();
         let window = design.coefficients(framing.length.get()).iter().map(|&weight| weight as f32 * scale).collect();
@@ -230,7 +230,8 @@ macro_rules! kaldi_frame_row {
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct $Row {
-            /// The constant of the `blackman` window; 0.42.
+            /// The constant of the `blackman` window, 0 to 1; 0.42.
+            #[schemars(range(min = 0.0, max = 1.0))]
             pub blackman_coeff: f64,
             /// How much white Gaussian noise is added to each frame: its standard deviation, in units of the scaled samples; 0.
             #[schemars(range(min = 0.0))]
@@ -260,6 +261,7 @@ macro_rules! kaldi_frame_row {
             /// Whether each bin's mean over the utterance is taken away; false.
             pub subtract_mean: bool,
             /// The window, symmetric as all of Kaldi's: `povey` (default), `hann`, `hamming`, `blackman`, `rectangular`, `sine`.
+            /// (kaldi-native-fbank's `hann` is periodic; its `hanning` is this `hann`.)
             pub window_type: $crate::spectrum::Window,
             $($(#[$field_meta])* pub $field: $Type,)*
         }

@@ -37,7 +37,8 @@ pub struct LhotseFbank {
     /// How much of each sample is taken away from the next, 0 to 1; 0.97.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub preemph_coeff: f64,
-    /// The window, symmetric as Kaldi's: `povey` (default), `hanning`, `hamming`, `blackman` or `rectangular`.
+    /// The window, symmetric as Kaldi's: `povey` (default), `hann`, `hamming` or `rectangular`; lhotse's `blackman` is
+    /// another window than Kaldi's and is refused.
     pub window_type: Window,
     /// How much white Gaussian noise is added to each frame: its standard deviation; 0.
     #[schemars(range(min = 0.0))]
@@ -120,6 +121,10 @@ impl LhotseFbank {
 
 impl Extractor for LhotseFbank {
     fn column(&self, rate: Option<Hertz>) -> Result<Column, SettingError> {
+        if self.window_type == Window::Blackman {
+            let reason = "lhotse's Blackman window is periodic, which Kaldi's windows are not";
+            return Err(SettingError::DoesNotFit { key: "window_type", reason });
+        }
         self.kaldi().column(rate).map_err(named_as_in_lhotse)
     }
 
@@ -128,6 +133,7 @@ impl Extractor for LhotseFbank {
     }
 
     fn prepare(&self, rate: Hertz, path: &str) -> Result<Box<dyn Extract>, SettingError> {
+        self.column(Some(rate))?;
         let energy = if self.use_energy { WithEnergy::OfAtLeast(LEAST_ENERGY) } else { WithEnergy::No };
         self.kaldi().prepare_with(rate, path, energy).map_err(named_as_in_lhotse)
     }

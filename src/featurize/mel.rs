@@ -13,6 +13,7 @@ use crate::transform::SettingError;
 
 /// A mel spectrogram, as torchaudio and librosa describe one.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "names carry over from torchaudio")]
 pub(super) struct Mel {
     pub(super) stft: Stft,
     /// The exponent of the magnitude.
@@ -68,7 +69,8 @@ pub(super) fn band(f_min_hz: f64, f_max_hz: Option<f64>, rate: Hertz) -> Result<
         return Err(SettingError::AboveNyquist { key: "f_max_hz", value: high, rate });
     }
     if !(0.0..high).contains(&low) {
-        return Err(SettingError::EmptyBand { key: "f_min_hz", low, high, rate });
+        let key = if f_min_hz == 0.0 { "f_max_hz" } else { "f_min_hz" };
+        return Err(SettingError::EmptyBand { key, low, high, rate });
     }
     Ok([low, high])
 }

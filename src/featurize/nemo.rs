@@ -142,7 +142,7 @@ impl Extractor for Nemo {
     fn num_frames(&self, num_samples: u64, rate: Hertz) -> u64 {
         let frames = self.framing(rate).map_or(0, |framing| framing.num_frames(num_samples).saturating_sub(1));
         // One frame alone has no deviation to be divided by.
-        if self.normalize != Normalize::None && frames < 2 { 0 } else { frames + self.padding(frames) }
+        if self.normalize == Normalize::PerFeature && frames < 2 { 0 } else { frames + self.padding(frames) }
     }
 
     fn prepare(&self, rate: Hertz, path: &str) -> Result<Box<dyn Extract>, SettingError> {
@@ -283,7 +283,7 @@ impl Extract for AtWork {
         self.mel.finish(out)?;
         out.truncate(out.len() - bins);
         if !self.moments.is_empty() {
-            if frames < 2 {
+            if frames < 2 && self.settings.normalize == Normalize::PerFeature {
                 return Err(ExtractError::TooFewFrames { frames, needed: 2 });
             }
             let start = out.len() - frames as usize * bins;

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::path::{Heard, Path};
-use super::frames::framing;
+use super::frames::{a_quarter_or, framing};
 use super::yin_difference::{Periods, YinDifference, is_trough, vertex};
 use super::{Extractor, PadMode};
 use crate::audio::Hertz;
@@ -42,9 +42,9 @@ pub struct Pyin {
     /// The samples in a frame; 2048.
     #[schemars(range(min = 4, max = 1_048_576))]
     pub frame_length: NonZeroU32,
-    /// The samples from one frame to the next; 512.
+    /// The samples from one frame to the next; null is a quarter of `frame_length`.
     #[schemars(range(max = 1_048_576))]
-    pub hop_length: NonZeroU32,
+    pub hop_length: Option<NonZeroU32>,
     /// How many thresholds troughs are held against; 100.
     #[schemars(range(max = 1000))]
     pub n_thresholds: NonZeroU32,
@@ -80,7 +80,7 @@ impl Default for Pyin {
             fmin_hz: 65.0,
             fmax_hz: 400.0,
             frame_length: const { NonZeroU32::new(2_048).unwrap() },
-            hop_length: const { NonZeroU32::new(512).unwrap() },
+            hop_length: None,
             n_thresholds: const { NonZeroU32::new(100).unwrap() },
             beta_parameters: [2, 18],
             boltzmann_parameter: 2.0,
@@ -105,7 +105,7 @@ impl Extractor for Pyin {
     }
 
     fn framing(&self, _: Hertz) -> Result<Framing, SettingError> {
-        framing(self.frame_length, self.hop_length, self.pad_mode.edges(self.center))
+        framing(self.frame_length, a_quarter_or(self.frame_length, self.hop_length), self.pad_mode.edges(self.center))
     }
 
     fn prepare(&self, rate: Hertz, _: &str) -> Result<Box<dyn Extract>, SettingError> {

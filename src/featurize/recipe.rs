@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Extractors, Features};
 use crate::audio::{Hertz, Waveform};
-use crate::transform::{AtLoadError, Column, Extract, ExtractError, Finite, SettingError, Transforms, chain};
+use crate::transform::{AtLoadError, Column, Extract, ExtractError, Finite, Link, SettingError, Transforms, chain};
 use crate::variables::Variables;
 
 /// The rows of a column: an extractor, then transforms in the order in which they follow.
@@ -54,10 +54,12 @@ impl Recipe {
         let mut stored = true;
         for (row, transform) in self.rows() {
             let after = transform.member().column(&column).map_err(|error| RowError { row, error })?;
+            if !stored {
+                return Err(RowError { row, error: SettingError::AfterLoad });
+            }
             match transform.member().at_load() {
                 Some(_) => stored = false,
-                None if stored => column = after,
-                None => return Err(RowError { row, error: SettingError::AfterLoad }),
+                None => column = after,
             }
         }
         Ok(column)
@@ -78,10 +80,8 @@ impl Recipe {
     #[must_use]
     pub fn num_frames(&self, num_samples: u64, rate: Hertz) -> u64 {
         let first = self.extractor.member().num_frames(num_samples, rate);
-        if first == 0 {
-            return 0; // the utterance is a reject, whatever would be made of no frames
-        }
-        self.stored().fold(first, |frames, (_, transform)| transform.member().num_frames(frames))
+        // Without frames the utterance is a reject, whatever would be made of none.
+        self.stored().fold(first, |frames, (_, row)| if frames == 0 { 0 } else { row.member().num_frames(frames) })
     }
 
     /// The column made ready for sound at `rate`: all rows as one. `path` is its place in the pipeline file, `featurize.name`.
@@ -92,17 +92,21 @@ impl Recipe {
     pub fn prepare(&self, rate: Hertz, path: &str) -> Result<Box<dyn Extract>, RowError> {
         let wrong = |row| move |error| RowError { row, error };
         let extractor = self.extractor.member();
-        let mut links = vec![extractor.prepare(rate, &format!("{path}.0")).map_err(wrong(0))?];
+        self.column(Some(rate))?;
         let mut column = extractor.column(Some(rate)).map_err(wrong(0))?;
+        let first = extractor.prepare(rate, &format!("{path}.0")).map_err(wrong(0))?;
+        let first = Link::new(first, column.bins.unwrap_or(1));
+        let mut further = Vec::new();
         for (row, transform) in self.stored() {
             let transform = transform.member();
-            links.push(transform.prepare(&column, &format!("{path}.{row}")).map_err(wrong(row))?);
+            let at_work = transform.prepare(&column, &format!("{path}.{row}")).map_err(wrong(row))?;
             column = transform.column(&column).map_err(wrong(row))?;
+            further.push(Link::new(at_work, column.bins.unwrap_or(1)));
         }
-        if links.len() == 1 {
-            return Ok(chain(links)); // an extractor watches over itself
+        if further.is_empty() {
+            return Ok(chain(first, further)); // an extractor watches over itself
         }
-        Ok(Box::new(Finite::new(chain(links), column.bins.unwrap_or(1))))
+        Ok(Box::new(Finite::new(chain(first, further), column.bins.unwrap_or(1))))
     }
 
     /// The features of a clip: each channel by itself, nothing drawn at random but what seed 0 gives.

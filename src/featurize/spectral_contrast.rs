@@ -14,7 +14,7 @@ use super::stft::{SpectrumToRow, Stft, stft_row};
 use crate::audio::Hertz;
 use crate::family::Member;
 use crate::spectrum::{self, DoubleSpectrum, Framing, Logarithm, PowerSpectrum};
-use crate::transform::{Column, EachFrame, Extract, FrameToRow, SettingError, chain};
+use crate::transform::{Column, EachFrame, Extract, FrameToRow, Link, SettingError, chain};
 
 stft_row! {
     /// Spectral contrast as in librosa: how far peaks stand out from valleys, octave by octave.
@@ -80,7 +80,8 @@ impl Extractor for SpectralContrast {
             log,
             limit,
         };
-        Ok(chain(vec![Box::new(self.stft().prepare(rate, extremes)?), Box::new(EachFrame(Contrast { width }))]))
+        let extremes = Link::new(self.stft().prepare(rate, extremes)?, 2 * width);
+        Ok(chain(extremes, vec![Link::new(EachFrame(Contrast { width }), width)]))
     }
 }
 

@@ -101,12 +101,9 @@ impl Stft {
     /// How sound is cut into frames.
     pub(super) fn framing(&self, rate: Hertz) -> Result<Framing, SettingError> {
         let (n_fft, window) = (self.n_fft.get() as usize, self.window_length());
-        if !(2..=n_fft).contains(&window) || n_fft > PowerSpectrum::LONGEST {
-            return Err(SettingError::Window {
-                key: if self.win_length.is_some() { "win_length" } else { "n_fft" },
-                window,
-                n_fft: n_fft.min(PowerSpectrum::LONGEST),
-            });
+        SettingError::unless_within("n_fft", n_fft as f64, 2.0, PowerSpectrum::LONGEST as f64)?;
+        if !(2..=n_fft).contains(&window) {
+            return Err(SettingError::Window { key: "win_length", window, n_fft });
         }
         let hop = self.hop_length.map_or(window / 2, |hop| hop.get() as usize);
         let (Some(length), Some(hop)) = (NonZeroUsize::new(n_fft), NonZeroUsize::new(hop)) else {
@@ -283,7 +280,7 @@ macro_rules! stft_row {
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct $Row {
-            /// The length of the FFT in samples.
+            /// The length of the FFT in samples. (torchaudio rounds the frequencies of the bins of an odd one; here they are exact.)
             #[schemars(range(min = 2, max = 1_048_576))]
             pub n_fft: std::num::NonZeroU32,
             /// The length of the window in samples, which lies in the middle of the FFT; null is `n_fft`.

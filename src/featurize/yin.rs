@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::frames::framing;
+use super::frames::{a_quarter_or, framing};
 use super::yin_difference::{Periods, YinDifference, is_trough, vertex};
 use super::{Extractor, PadMode};
 use crate::audio::Hertz;
@@ -36,9 +36,9 @@ pub struct Yin {
     /// The samples in a frame; 2048.
     #[schemars(range(min = 4, max = 1_048_576))]
     pub frame_length: NonZeroU32,
-    /// The samples from one frame to the next; 512.
+    /// The samples from one frame to the next; null is a quarter of `frame_length`.
     #[schemars(range(max = 1_048_576))]
-    pub hop_length: NonZeroU32,
+    pub hop_length: Option<NonZeroU32>,
     /// How much a period may differ from the one before it, as a share of what shorter ones do, to be taken at once; 0.1.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub trough_threshold: f64,
@@ -54,7 +54,7 @@ impl Default for Yin {
             fmin_hz: 65.0,
             fmax_hz: 400.0,
             frame_length: const { NonZeroU32::new(2_048).unwrap() },
-            hop_length: const { NonZeroU32::new(512).unwrap() },
+            hop_length: None,
             trough_threshold: 0.1,
             center: true,
             pad_mode: PadMode::Constant,
@@ -72,7 +72,7 @@ impl Extractor for Yin {
     }
 
     fn framing(&self, _: Hertz) -> Result<Framing, SettingError> {
-        framing(self.frame_length, self.hop_length, self.pad_mode.edges(self.center))
+        framing(self.frame_length, a_quarter_or(self.frame_length, self.hop_length), self.pad_mode.edges(self.center))
     }
 
     fn prepare(&self, rate: Hertz, _: &str) -> Result<Box<dyn Extract>, SettingError> {

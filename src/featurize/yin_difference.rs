@@ -27,7 +27,8 @@ impl Periods {
             return Err(SettingError::AboveNyquist { key: "fmax_hz", value: high, rate });
         }
         if !(low > 0.0 && low < high) {
-            return Err(SettingError::EmptyBand { key: "fmin_hz", low, high, rate });
+            let key = if high <= 0.0 { "fmax_hz" } else { "fmin_hz" };
+            return Err(SettingError::EmptyBand { key, low, high, rate });
         }
         let rate = f64::from(rate.get());
         if rate / low >= frame_length as f64 - 1.0 {

@@ -11,7 +11,9 @@ use super::Pipeline;
 use super::lint::lint;
 use super::mistake::{Mistake, Mistakes};
 use super::tree::{Kind, Node, Step, bytes};
+use crate::audio::Hertz;
 use crate::corpus::{self, CorpusTable, RowCondition, SelectError};
+use crate::error::chain;
 use crate::featurize::{Recipe, RowError};
 use crate::load::Quality;
 use crate::transform::SettingError;
@@ -59,7 +61,7 @@ fn parse(text: &str, variables: &Variables) -> Result<Pipeline, Vec<Mistake>> {
     if mistakes.is_empty() {
         match serde_path_to_error::deserialize::<_, Pipeline>(&tree.to_json()) {
             Ok(pipeline) => {
-                mistakes = disagreements(&pipeline, &tree);
+                mistakes = disagreements(&pipeline, &tree, variables);
                 if mistakes.is_empty() {
                     return Ok(pipeline);
                 }
@@ -108,7 +110,7 @@ fn step(segment: &Segment) -> Option<Step> {
 }
 
 /// What each part of the file allows but the parts together do not.
-fn disagreements(pipeline: &Pipeline, tree: &Node) -> Vec<Mistake> {
+fn disagreements(pipeline: &Pipeline, tree: &Node, variables: &Variables) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     let place = |path: &[&str]| tree.place(&path.iter().map(|key| Step::Key((*key).to_owned())).collect::<Vec<_>>());
     if let Some(select) = &pipeline.select
@@ -151,6 +153,8 @@ fn disagreements(pipeline: &Pipeline, tree: &Node) -> Vec<Mistake> {
             mistakes.push(mistake.help("a letter, then letters, digits and underscores"));
         }
     }
+    mistakes
+        .extend(pipeline.columns().filter_map(|(name, recipe)| unprepared(pipeline, tree, variables, name, recipe)));
     let unfit: Vec<Mistake> =
         pipeline.columns().filter_map(|(name, recipe)| unfit(pipeline, tree, name, recipe)).collect();
     if !unfit.is_empty() {
@@ -163,11 +167,39 @@ fn disagreements(pipeline: &Pipeline, tree: &Node) -> Vec<Mistake> {
     mistakes
 }
 
+/// What a row that is done when the dataset is loaded lacks.
+fn unprepared(
+    pipeline: &Pipeline,
+    tree: &Node,
+    variables: &Variables,
+    column: &str,
+    recipe: &Recipe,
+) -> Option<Mistake> {
+    let error = recipe.at_load(pipeline.rate(), variables).err()?;
+    let last = recipe.transforms.len();
+    let steps = ["featurize", column].map(|key| Step::Key(key.to_owned())).into_iter().chain([Step::Index(last)]);
+    let steps: Vec<Step> =
+        steps.chain([recipe.name(last), "statistics"].map(|key| Step::Key(key.to_owned()))).collect();
+    let mistake = Mistake::at(tree.place(&steps), chain(&error));
+    Some(mistake.help("a JSON file with `mean` and `variance`, as `statistics` of a manifest has them by column"))
+}
+
 /// The row of a column that does not fit the sample rate, or the row before it.
 fn unfit(pipeline: &Pipeline, tree: &Node, column: &str, recipe: &Recipe) -> Option<Mistake> {
+    /// What is wrong at each of these is wrong at any rate of speech.
+    const USUAL_RATES: [Hertz; 4] = [
+        Hertz::new(16_000).unwrap(),
+        Hertz::new(8_000).unwrap(),
+        Hertz::new(22_050).unwrap(),
+        Hertz::new(48_000).unwrap(),
+    ];
+    let prepare = |rate: Hertz| recipe.prepare(rate, &format!("featurize.{column}")).map(drop);
     let checked = match pipeline.rate() {
-        Some(rate) => recipe.prepare(rate, &format!("featurize.{column}")).map(drop),
-        None => recipe.column(None).map(drop),
+        Some(rate) => prepare(rate),
+        None => recipe.column(None).map(drop).and_then(|()| {
+            let checked = USUAL_RATES.map(prepare);
+            if checked.iter().any(Result::is_ok) { Ok(()) } else { checked.into_iter().next().unwrap_or(Ok(())) }
+        }),
     };
     let RowError { row, error } = checked.err()?;
     let (name, key) = (recipe.name(row), error.key());
@@ -178,6 +210,7 @@ fn unfit(pipeline: &Pipeline, tree: &Node, column: &str, recipe: &Recipe) -> Opt
         SettingError::NeedsRate { .. } => "add a row such as `resample: { rate_hz: 16000 }`".to_owned(),
         SettingError::WrongRate { needed, key: "", .. } => format!("set `resample.rate_hz` to {}", needed.get()),
         SettingError::AfterLoad => "put this row before that one".to_owned(),
+        _ if key.is_empty() => format!("`{name}` does not take sound at this rate: set another `resample.rate_hz`"),
         SettingError::DoesNotFit { .. } => format!("set `{key}` of `{name}` to something else"),
         _ => format!("set `{key}` of `{name}`, or another `resample.rate_hz`"),
     }))

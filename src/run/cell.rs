@@ -65,6 +65,10 @@ impl CellInWork {
     /// Ends the cell: the number of its frames, their bytes and their moments.
     pub(super) fn finish(&mut self, extractor: &mut dyn Extract) -> Result<(u32, Vec<u8>, Moments), ExtractError> {
         extractor.finish(&mut self.values)?;
+        if self.bytes.len() + self.values.len() * self.dtype.bytes() > self.most {
+            self.begin(self.most);
+            return Err(ExtractError::TooLong { most: self.most });
+        }
         self.store(0..self.values.len())?;
         self.values.clear();
         let moments = std::mem::replace(&mut self.moments, Moments::empty(self.bins));
@@ -155,6 +159,29 @@ mod tests {
             assert!(made(&mut cell, false, &sound, block) == whole, "in blocks of {block}");
         }
         assert!((whole.2.mean[0] - Moments::of(&sound, 2).mean[0]).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_cell_that_only_its_end_makes_too_large_is_refused_too() {
+        /// Frames that all come at the end.
+        struct AtTheEnd;
+
+        impl Extract for AtTheEnd {
+            fn begin(&mut self, _: Draws<'_>) {}
+
+            fn push(&mut self, _: &[f32], _: &mut Vec<f32>) {}
+
+            fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError> {
+                out.resize(1_000, 0.0);
+                Ok(())
+            }
+        }
+
+        let mut cell = cell(Dtype::F32);
+        cell.begin(3_999);
+        assert_eq!(cell.finish(&mut AtTheEnd), Err(ExtractError::TooLong { most: 3_999 }));
+        cell.begin(4_000);
+        assert_eq!(cell.finish(&mut AtTheEnd).unwrap().0, 500);
     }
 
     #[test]

@@ -10,9 +10,10 @@ pub(super) const LANES: usize = 8;
 
 /// The sum of `LANES` partial sums.
 #[inline(always)]
+#[expect(clippy::inline_always, reason = "a part of loops that are compiled for AVX2 too")]
 pub(super) fn total(partial: [f32; LANES]) -> f32 {
-    let [a, b, c, d, e, f, g, h] = partial;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
+    let four: [f32; LANES / 2] = std::array::from_fn(|lane| partial[lane] + partial[lane + LANES / 2]);
+    (four[0] + four[2]) + (four[1] + four[3])
 }
 
 /// The highest of `numbers`; minus infinity where there are none. NaNs are passed over.

@@ -169,6 +169,7 @@ fn add_up(bands: &[Band], weights: &[[f32; LANES]], power: &[f32], energies: &mu
 
 /// The same for bands of `GROUPS` groups each.
 #[inline(always)]
+#[expect(clippy::inline_always, reason = "a part of loops that are compiled for AVX2 too")]
 fn add_up_run<const GROUPS: usize>(bands: &[Band], weights: &[[f32; LANES]], power: &[f32], energies: &mut [f32]) {
     for ((band, weights), energy) in bands.iter().zip(weights.as_chunks::<GROUPS>().0).zip(energies) {
         let Some((powers, _)) = power[band.first..].as_chunks::<LANES>().0.split_first_chunk::<GROUPS>() else {

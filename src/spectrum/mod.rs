@@ -8,10 +8,10 @@
 //! Filters and windows are designed in `f64` and used in `f32`. Nothing here allocates once it is warm, neither for a
 //! frame nor for an utterance, and a frame's bits depend on its samples alone: not on how the sound was cut into blocks.
 //!
-//! Our own arithmetic gives the same bits on every x86-64 processor: sums have a fixed order, no multiplication is fused
-//! with an addition, and nothing is chosen at run time. Two things below us are chosen at run time, and may differ in a
-//! last bit between processors: rustfft takes AVX where there is AVX, and the C library's `cos`, `log` and `pow`, which
-//! serve the designs, take FMA where there is FMA (the rounding to `f32` hides nearly all of that).
+//! Our own arithmetic gives the same bits on every x86-64 processor: sums have a fixed order and no multiplication is fused
+//! with an addition, whether the compiler's vectors are SSE2's or, chosen at run time, AVX2's. Two things below us may differ in a
+//! last bit between processors: rustfft takes AVX where there is AVX, and the C library's `cos`, `log`, `exp` and `pow`, which
+//! serve the designs, dither, `pyin` and powers other than 1 and 2, take FMA where there is FMA.
 
 mod dct;
 mod double;

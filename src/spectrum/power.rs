@@ -140,6 +140,7 @@ impl PowerSpectrum {
 /// The bins k and N/2 − k of the real FFT, of the bins k and N/2 − k of the complex one: the sum of the transforms of the even
 /// and of the odd samples, and the conjugate of their difference.
 #[inline(always)]
+#[expect(clippy::inline_always, reason = "a part of loops that are compiled for AVX2 too")]
 fn parted(bin: Complex<f32>, mirrored: Complex<f32>, twiddle: Complex<f32>) -> [Complex<f32>; 2] {
     let (sum_re, sum_im) = (0.5 * (bin.re + mirrored.re), 0.5 * (bin.im - mirrored.im));
     let (difference_re, difference_im) = (bin.re - mirrored.re, bin.im + mirrored.im);
@@ -178,6 +179,7 @@ fn powers(transformed: &[Complex<f32>], twiddles: &[Complex<f32>], power: &mut [
 
 /// |X|² of two bins that [`parted`] parts.
 #[inline(always)]
+#[expect(clippy::inline_always, reason = "a part of loops that are compiled for AVX2 too")]
 fn pair(bin: Complex<f32>, mirrored: Complex<f32>, twiddle: Complex<f32>) -> [f32; 2] {
     parted(bin, mirrored, twiddle).map(|bin| bin.re * bin.re + bin.im * bin.im)
 }
@@ -222,7 +224,7 @@ mod tests {
             let (mut real, mut imaginary) = (vec![0.0; n_fft / 2 + 1], vec![0.0; n_fft / 2 + 1]);
             spectrum.write_complex(&mut real, &mut imaginary);
             for (bin, &power) in power.iter().take(n_fft / 2 + 1).enumerate() {
-                let turn = std::f64::consts::TAU * bin as f64 / n_fft as f64;
+                let turn = TAU * bin as f64 / n_fft as f64;
                 let part = |wave: fn(f64) -> f64| -> f64 {
                     samples.iter().enumerate().map(|(n, &x)| f64::from(x) * wave(turn * n as f64)).sum()
                 };

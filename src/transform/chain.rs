@@ -7,32 +7,74 @@ use crate::seed::Draws;
 /// hold its memory for the rest of the run.
 pub(super) const KEPT: usize = 2 << 20;
 
-/// The links in this order as one: what the first makes goes into the second, and so on.
+/// Numbers that may wait between two links: a GiB, as much as a cell may hold. What one utterance needs beyond it is too long.
+const MOST: usize = 1 << 28;
+
+/// Numbers that are handed on at once, so that a link which widens frames is stopped before it has filled the memory.
+const PIECE: usize = 1 << 18;
+
+/// One link of a chain.
+pub struct Link {
+    at_work: Box<dyn Extract>,
+    /// Numbers in a frame that it makes.
+    bins: usize,
+    /// What it made and the next link has not taken yet.
+    made: Vec<f32>,
+}
+
+impl Link {
+    /// The link that makes frames of `bins` numbers, at least one.
+    #[must_use]
+    pub fn new(at_work: impl Extract + 'static, bins: usize) -> Self {
+        Self { at_work: Box::new(at_work), bins: bins.max(1), made: Vec::new() }
+    }
+}
+
+/// `first` and the links after it as one: what each makes goes into the next.
 #[must_use]
-pub fn chain(mut links: Vec<Box<dyn Extract>>) -> Box<dyn Extract> {
-    match links.pop() {
-        Some(only) if links.is_empty() => only,
-        last => {
-            let before = links.into_iter().map(|link| (link, Vec::new())).collect();
-            Box::new(Chain { before, last: last.unwrap_or_else(|| unreachable!("a chain has a link")) })
-        }
+pub fn chain(first: Link, further: Vec<Link>) -> Box<dyn Extract> {
+    chain_within(MOST, first, further)
+}
+
+fn chain_within(most: usize, first: Link, further: Vec<Link>) -> Box<dyn Extract> {
+    let mut before = vec![first];
+    before.extend(further);
+    match before.pop() {
+        Some(last) if !before.is_empty() => Box::new(Chain { before, last: last.at_work, most, too_long: false }),
+        only => only.unwrap_or_else(|| unreachable!("it was put there")).at_work,
     }
 }
 
 struct Chain {
-    /// The links but for the last, each with what it made and the next has not taken yet.
-    before: Vec<(Box<dyn Extract>, Vec<f32>)>,
+    /// The links but for the last.
+    before: Vec<Link>,
     last: Box<dyn Extract>,
+    /// Numbers that may wait between two links.
+    most: usize,
+    /// Whether more would have had to.
+    too_long: bool,
 }
 
 impl Chain {
     /// Hands what waits behind link `number` to the next one.
     fn hand_on(&mut self, number: usize, out: &mut Vec<f32>) {
         let (done, rest) = self.before.split_at_mut(number + 1);
-        let made = &mut done[number].1;
-        match rest.first_mut() {
-            Some((next, buffer)) => next.push(made, buffer),
-            None => self.last.push(made, out),
+        let Link { bins, made, .. } = &mut done[number];
+        for piece in made.chunks((PIECE / *bins).max(1) * *bins) {
+            let waiting = match rest.first_mut() {
+                Some(next) => {
+                    next.at_work.push(piece, &mut next.made);
+                    next.made.len()
+                }
+                None => {
+                    self.last.push(piece, out);
+                    out.len()
+                }
+            };
+            if waiting > self.most {
+                self.too_long = true;
+                break;
+            }
         }
         made.clear();
     }
@@ -40,19 +82,24 @@ impl Chain {
 
 impl Extract for Chain {
     fn begin(&mut self, draws: Draws<'_>) {
-        for (link, made) in &mut self.before {
-            link.begin(draws);
-            made.clear();
-            made.shrink_to(KEPT);
+        self.too_long = false;
+        for link in &mut self.before {
+            link.at_work.begin(draws);
+            link.made.clear();
+            link.made.shrink_to(KEPT);
         }
         self.last.begin(draws);
     }
 
     fn push(&mut self, input: &[f32], out: &mut Vec<f32>) {
-        let (first, made) = &mut self.before[0];
-        first.push(input, made);
+        if self.too_long {
+            return;
+        }
+        let first = &mut self.before[0];
+        first.at_work.push(input, &mut first.made);
         for number in 0..self.before.len() {
-            if self.before[number].0.needs_all() {
+            self.too_long |= self.before[number].made.len() > self.most;
+            if self.too_long || self.before[number].at_work.needs_all() {
                 return;
             }
             self.hand_on(number, out);
@@ -65,9 +112,17 @@ impl Extract for Chain {
 
     fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError> {
         for number in 0..self.before.len() {
-            let (link, made) = &mut self.before[number];
-            link.finish(made)?;
-            self.hand_on(number, out);
+            if !self.too_long {
+                let Link { at_work, made, .. } = &mut self.before[number];
+                at_work.finish(made)?;
+                self.hand_on(number, out);
+            }
+        }
+        if self.too_long {
+            for link in &mut self.before {
+                link.made = Vec::new();
+            }
+            return Err(ExtractError::TooLong { most: self.most * size_of::<f32>() });
         }
         self.last.finish(out)
     }
@@ -110,8 +165,8 @@ mod tests {
     }
 
     fn made(links: &[(f32, bool)], blocks: &[&[f32]]) -> Result<Vec<f32>, ExtractError> {
-        let links = links.iter().map(|&(number, all)| Box::new(Add { number, all, count: 0 }) as Box<dyn Extract>);
-        let mut chain = chain(links.collect());
+        let mut links = links.iter().map(|&(number, all)| Link::new(Add { number, all, count: 0 }, 1));
+        let mut chain = chain(links.next().unwrap(), links.collect());
         let draws = Draws { seed: 0, id: "a", copy: 0, channel: 0 };
         let mut out = vec![9.0];
         chain.begin(draws);
@@ -141,5 +196,40 @@ mod tests {
     fn what_a_link_says_is_wrong_is_wrong_with_the_chain() {
         let error = ExtractError::TooFewFrames { frames: 0, needed: 1 };
         assert_eq!(made(&[(1.0, false), (1.0, true)], &[]), Err(error));
+    }
+
+    #[test]
+    fn what_would_fill_the_memory_is_too_long() {
+        /// A thousand numbers for each, with all of them needed or not.
+        struct Widen(bool);
+
+        impl Extract for Widen {
+            fn begin(&mut self, _: Draws<'_>) {}
+
+            fn push(&mut self, input: &[f32], out: &mut Vec<f32>) {
+                out.resize(out.len() + 1_000 * input.len(), 0.0);
+            }
+
+            fn needs_all(&self) -> bool {
+                self.0
+            }
+
+            fn finish(&mut self, _: &mut Vec<f32>) -> Result<(), ExtractError> {
+                Ok(())
+            }
+        }
+
+        let draws = Draws { seed: 0, id: "a", copy: 0, channel: 0 };
+        let links = || [true, false, true].map(|all| Link::new(Widen(all), 1_000));
+        let [first, second, third] = links();
+        let mut chain = chain_within(1 << 19, first, vec![second, third]);
+        let mut out = Vec::new();
+        for _ in 0..2 {
+            chain.begin(draws);
+            chain.push(&[1.0], &mut out);
+            let told = chain.finish(&mut out);
+            assert_eq!(told, Err(ExtractError::TooLong { most: 1 << 21 }));
+            out.clear();
+        }
     }
 }

@@ -30,9 +30,9 @@ use crate::variables::{Template, Variables};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cmvn {
-    /// What mean and variance are taken over: `utterance` (default), `sliding` or `dataset`.
+    /// What mean and variance are taken over: `utterance` (default), `sliding` or `global`.
     pub over: CmvnOver,
-    /// `dataset`: a JSON file with `mean` and `variance` of each bin, as `statistics` of a manifest has them by column; null takes
+    /// `global`: a JSON file with `mean` and `variance` of each bin, as `statistics` of a manifest has them by column; null takes
     /// those of the dataset that is made.
     pub statistics: Option<Template>,
     /// Whether the mean is taken away; true.
@@ -68,7 +68,7 @@ pub enum CmvnOver {
     Sliding,
     /// All frames of the dataset, or those of `statistics`: frames are stored as they are, the manifest hands this row on to
     /// the loader under `at_load`, and only rows of that kind can follow.
-    Dataset,
+    Global,
 }
 
 /// What the summed squares of the deviations are divided by.
@@ -138,10 +138,16 @@ impl Transform for Cmvn {
         {
             return Err(SettingError::DoesNotFit { key, reason: "a window needs `over: sliding`" });
         }
-        if self.statistics.is_some() && self.over != CmvnOver::Dataset {
+        if self.over == CmvnOver::Global && self.variance == Variance::Unbiased {
+            return Err(SettingError::DoesNotFit {
+                key: "variance",
+                reason: "statistics of a dataset are of the population",
+            });
+        }
+        if self.statistics.is_some() && self.over != CmvnOver::Global {
             return Err(SettingError::DoesNotFit {
                 key: "statistics",
-                reason: "statistics of a file need `over: dataset`",
+                reason: "statistics of a file need `over: global`",
             });
         }
         let unit = if self.norm_vars { "standard deviations".to_owned() } else { before.unit.clone() };
@@ -154,7 +160,7 @@ impl Transform for Cmvn {
         Ok(match self.over {
             CmvnOver::Utterance => Box::new(Whole::new(OverUtterance::new(self.norm(), bins))),
             CmvnOver::Sliding => Box::new(Sliding::new(self, bins)),
-            CmvnOver::Dataset => {
+            CmvnOver::Global => {
                 let reason = "statistics of a dataset are applied when it is loaded";
                 return Err(SettingError::DoesNotFit { key: "over", reason });
             }
@@ -162,7 +168,7 @@ impl Transform for Cmvn {
     }
 
     fn at_load(&self) -> Option<&dyn AtLoad> {
-        (self.over == CmvnOver::Dataset).then_some(self)
+        (self.over == CmvnOver::Global).then_some(self)
     }
 }
 
@@ -236,7 +242,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("statistics.json");
         let variables: Variables = [("DIR".to_owned(), folder.path().display().to_string())].into_iter().collect();
-        let json = r#"{"over": "dataset", "statistics": "${DIR}/statistics.json"}"#;
+        let json = r#"{"over": "global", "statistics": "${DIR}/statistics.json"}"#;
         let cmvn: Cmvn = serde_json::from_str(json).unwrap();
         let settings = |bins| cmvn.at_load().unwrap().settings(&Column::of(bins, "dB", None), &variables);
         assert!(settings(2).unwrap_err().to_string().contains("cannot be read"));

@@ -100,6 +100,14 @@ pub enum AtLoadError {
         #[source]
         source: serde_json::Error,
     },
+    /// A variance is below zero.
+    #[error("{} holds a variance below zero, of bin {bin}", path.display())]
+    NegativeVariance {
+        /// The file.
+        path: PathBuf,
+        /// The bin.
+        bin: usize,
+    },
     /// The statistics are of other features.
     #[error("{} holds statistics of {found} bins, and the column has {bins}", path.display())]
     OtherBins {
@@ -137,6 +145,24 @@ pub trait Extract: Send {
     ///
     /// The utterance has no valid feature: it is a reject.
     fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError>;
+}
+
+impl Extract for Box<dyn Extract> {
+    fn begin(&mut self, draws: Draws<'_>) {
+        self.as_mut().begin(draws);
+    }
+
+    fn push(&mut self, input: &[f32], out: &mut Vec<f32>) {
+        self.as_mut().push(input, out);
+    }
+
+    fn needs_all(&self) -> bool {
+        self.as_ref().needs_all()
+    }
+
+    fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError> {
+        self.as_mut().finish(out)
+    }
 }
 
 /// A setting that does not fit the sample rate or another setting.
@@ -224,8 +250,8 @@ pub enum SettingError {
         /// The sample rate.
         rate: Hertz,
     },
-    /// A transform that would have to follow one that is done when the dataset is loaded.
-    #[error("the transform before it is done when the dataset is loaded, and this one before the frames are stored")]
+    /// A transform after one that is done when the dataset is loaded.
+    #[error("the transform before it is done when the dataset is loaded, and must be the last of its column")]
     AfterLoad,
     /// A setting that does not fit another setting or the column before.
     #[error("{reason}")]
@@ -247,7 +273,12 @@ impl SettingError {
         if (low..=high).contains(&value) { Ok(value) } else { Err(Self::OutOfRange { key, value, low, high }) }
     }
 
-    /// The key in the extractor's row that must change.
+    /// The key in brackets, where there is one.
+    fn told_key(&self) -> String {
+        if self.key().is_empty() { String::new() } else { format!(" (`{}`)", self.key()) }
+    }
+
+    /// The key in the extractor's row that must change; empty where no setting helps.
     #[must_use]
     pub const fn key(&self) -> &'static str {
         match self {
@@ -292,7 +323,7 @@ rejects! {
             frame: u64,
         },
         /// The file's own sample rate does not suit the extractor, and the pipeline resamples nothing.
-        #[error("`{}` does not suit this file's sample rate: {setting}", setting.key())]
+        #[error("the column does not suit this file's sample rate: {setting}{}", setting.told_key())]
         setting_does_not_fit: Setting {
             /// What does not fit.
             setting: SettingError,

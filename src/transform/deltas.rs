@@ -6,12 +6,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Column, EachFrame, Extract, FrameToRow, Neighbours, NeighboursToRow, SettingError, Transform, chain};
+use super::widen::widened;
+use super::{
+    Column, EachFrame, Extract, FrameToRow, Link, Neighbours, NeighboursToRow, SettingError, Transform, chain,
+};
 use crate::family::Member;
 
 /// How fast each number changes, appended to the frame or in its place.
 ///
-/// Shape `[frames, (1 + order) · bins]`: the frame, then its slope a frame, then the slope of that, as SpeechBrain and
+/// Shape `[frames, (1 + order) · bins]`: the frame, then its slope a frame, then the slope of that, as `SpeechBrain` and
 /// librosa's users stack them; `[frames, bins]` with `keep: false`, as torchaudio's `ComputeDeltas`. The unit stays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -47,22 +50,22 @@ impl Transform for Deltas {
             });
         }
         let kept = if self.keep { 1 + order as usize } else { 1 };
-        Ok(Column { bins: Some(kept * before.bins.unwrap_or(1)), dtype: None, ..before.clone() })
+        Ok(Column { dtype: None, ..widened(before, kept, "order")? })
     }
 
     fn prepare(&self, before: &Column, _: &str) -> Result<Box<dyn Extract>, SettingError> {
         self.column(before)?;
         let bins = before.bins.unwrap_or(1);
         let reach = self.win_length as usize / 2;
-        let slopes = (1..=self.order as usize).map(|order| {
+        let slopes = |order: usize| {
             let slope = Slope { reach, width: order * bins, bins, steepness: steepness(reach) };
-            Box::new(Neighbours::new(slope, order * bins, reach, reach)) as Box<dyn Extract>
-        });
-        let mut links: Vec<_> = slopes.collect();
+            Link::new(Neighbours::new(slope, order * bins, reach, reach), (1 + order) * bins)
+        };
+        let mut further: Vec<Link> = (2..=self.order as usize).map(slopes).collect();
         if !self.keep {
-            links.push(Box::new(EachFrame(Highest { width: (1 + self.order as usize) * bins, bins })));
+            further.push(Link::new(EachFrame(Highest { width: (1 + self.order as usize) * bins, bins }), bins));
         }
-        Ok(chain(links))
+        Ok(chain(slopes(1), further))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A watch over what transforms make: a number that is infinite or none at all makes the utterance a reject.
+//! A watch over what transforms make: a number that is infinite or none, or no frame at all, makes the utterance a reject.
 
 use super::{Extract, ExtractError};
 use crate::seed::Draws;
@@ -56,6 +56,7 @@ impl Extract for Finite {
         self.transform.finish(out)?;
         self.look_at(&out[start..]);
         match self.first_bad {
+            None if self.seen == 0 => Err(ExtractError::TooFewFrames { frames: 0, needed: 1 }),
             Some(bad) => Err(ExtractError::NotFinite { frame: (bad / self.bins) as u64 }),
             None => Ok(()),
         }

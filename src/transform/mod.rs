@@ -29,7 +29,7 @@ mod time_mask;
 mod time_warp;
 
 pub use amplitude_to_db::{DbReference, SpectrumType};
-pub use chain::chain;
+pub use chain::{Link, chain};
 pub use cmvn::{CmvnOver, Variance};
 pub use contract::{AtLoad, AtLoadError, Column, Extract, ExtractError, SettingError, Transform};
 pub use dct::LifterConvention;

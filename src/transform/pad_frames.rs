@@ -117,6 +117,9 @@ impl Extract for Padding {
     }
 
     fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError> {
+        if self.count == 0 {
+            return Err(ExtractError::TooFewFrames { frames: 0, needed: 1 });
+        }
         let frames = self.length.of((self.count / self.bins) as u64) as usize;
         let added = (frames * self.bins).saturating_sub(self.count);
         out.resize(out.len() + added, self.value);
@@ -143,7 +146,7 @@ mod tests {
         let least = r#"{"to": 4, "value": -7.5}"#;
         assert_eq!(padded(least, 2), [1.0, 2.0, -7.5, -7.5]);
         assert_eq!(padded(least, 5), [1.0, 2.0, 3.0, 4.0, 5.0]);
-        assert_eq!(padded(least, 0), [-7.5; 4]);
+        assert_eq!(padded(least, 0), [0.0; 0], "an utterance without frames stays so, and is refused");
         let exactly = r#"{"to": 4, "trim": true}"#;
         assert_eq!(padded(exactly, 3), [1.0, 2.0, 3.0, 0.0]);
         assert_eq!(padded(exactly, 70), [1.0, 2.0, 3.0, 4.0]);

@@ -51,7 +51,7 @@ pub enum Policy {
 /// | `fill` | mean | zero | mean | mean | mean | mean | mean |
 ///
 /// In the paper's policies the widest mask is as wide as its bound, elsewhere less wide. A mask is never as wide as there are
-/// frames or bins. `lhotse` hides `max_time_fraction` of the frames with all masks together, the others with each; it gives
+/// frames or bins. `lhotse` hides `max_time_fraction` of the frames with all masks together, the others with each (torchaudio bounds masks of bins by it too); it gives
 /// short utterances fewer masks, and those of up to 13 frames none. NeMo's policy expects normalised features, whose mean is
 /// zero; lhotse's mean is that of an utterance here, and of a padded batch in training. Drawn once for each utterance and copy:
 /// the channels of a recording are warped alike and have the same masks.

@@ -30,7 +30,11 @@ pub(crate) fn transformed_for(
         for frames in frames.chunks(piece * bins) {
             at_work.push(frames, &mut out);
         }
-        at_work.finish(&mut out)?;
+        match at_work.finish(&mut out) {
+            // No frames at all, which a column refuses: a transform alone makes none of them.
+            Err(ExtractError::TooFewFrames { frames: 0, .. }) => {}
+            finished => finished?,
+        }
         assert_eq!(out[..5], [7.0; 5], "what was in the vector stays there");
         Ok(out.split_off(5))
     };
@@ -39,7 +43,8 @@ pub(crate) fn transformed_for(
         assert!(whole == one_way(piece), "in pieces of {piece} frames");
     }
     if let Ok(whole) = &whole {
-        let foretold = transform.num_frames((frames.len() / bins) as u64) as usize;
+        let frames = (frames.len() / bins) as u64;
+        let foretold = if frames == 0 { 0 } else { transform.num_frames(frames) as usize };
         assert_eq!(whole.len(), foretold * after.bins.unwrap_or(1), "as many frames as foretold");
     }
     whole

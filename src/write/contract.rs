@@ -260,6 +260,14 @@ pub enum FormatError {
         /// Its type.
         dtype: Dtype,
     },
+    /// 16-bit integers hold samples: ±1 becomes ±32768, and all else would be clipped.
+    #[error("`dtype: i16` stores amplitudes, and the column `{column}` is in {unit}")]
+    IntegersOf {
+        /// The column.
+        column: String,
+        /// What its numbers measure.
+        unit: String,
+    },
     /// Lists hold the frames of one channel.
     #[error("`layout: list` stores one channel a cell, and `load.channels: keep` gives `{column}` all of them")]
     ListChannels {
@@ -274,6 +282,7 @@ impl FormatError {
     pub const fn key(&self) -> &'static str {
         match self {
             Self::ListDtype { .. } | Self::ListChannels { .. } => "layout",
+            Self::IntegersOf { .. } => "dtype",
         }
     }
 }

@@ -103,6 +103,10 @@ impl WriteShards for Parquet {
         if let Some(column) = features.iter().find(|column| self.layout == Layout::List && all(column)) {
             return Err(FormatError::ListChannels { column: column.name.clone() });
         }
+        let clipped = |column: &&FeatureColumn| column.dtype == Dtype::I16 && column.unit != "amplitude";
+        if let Some(FeatureColumn { name, unit, .. }) = features.iter().find(clipped) {
+            return Err(FormatError::IntegersOf { column: name.clone(), unit: unit.clone() });
+        }
         let listed = |column: &&FeatureColumn| matches!(column.dtype, Dtype::F32 | Dtype::I16);
         match features.iter().find(|column| self.layout == Layout::List && !listed(column)) {
             Some(column) => Err(FormatError::ListDtype { column: column.name.clone(), dtype: column.dtype }),

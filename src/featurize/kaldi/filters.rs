@@ -60,7 +60,8 @@ impl KaldiFilters {
             return Err(SettingError::AboveNyquist { key: "high_freq_hz", value: high, rate });
         }
         if !(0.0..high).contains(&low) {
-            return Err(SettingError::EmptyBand { key: "low_freq_hz", low, high, rate });
+            let key = if high <= 0.0 { "high_freq_hz" } else { "low_freq_hz" };
+            return Err(SettingError::EmptyBand { key, low, high, rate });
         }
         let vtln_high = if self.vtln_high_hz < 0.0 { self.vtln_high_hz + nyquist } else { self.vtln_high_hz };
         let filters = Filters {

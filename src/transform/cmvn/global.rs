@@ -25,6 +25,9 @@ impl GlobalStatistics {
             Ok(statistics) => statistics,
             Err(source) => return Err(AtLoadError::NoStatistics { path, source }),
         };
+        if let Some(bin) = statistics.variance.iter().position(|variance| *variance < 0.0) {
+            return Err(AtLoadError::NegativeVariance { path, bin });
+        }
         let counts = [&statistics.mean, &statistics.variance].map(Vec::len);
         match counts.into_iter().find(|count| *count != bins) {
             Some(found) => Err(AtLoadError::OtherBins { path, found, bins }),

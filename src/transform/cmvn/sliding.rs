@@ -5,7 +5,7 @@
 //! first frame starts there and, with `center`, ends as much later; one that would end behind the last ends there and starts as
 //! much earlier, as far as there are frames.
 //!
-//! The sums are in double precision and made anew every `cmn_window` frames, which doubles their cost and keeps a frame that was
+//! The sums are in double precision and made anew after as many frames as a window has, which doubles their cost and keeps a frame that was
 //! very loud from staying in their last digits. Frames come out as soon as their windows are full.
 
 use super::{Cmvn, Norm};
@@ -24,6 +24,8 @@ pub(super) struct Sliding {
     bins: usize,
     window: usize,
     min_window: usize,
+    /// Frames after which the sums are made anew: as many as a window may have.
+    remake: usize,
     center: bool,
     /// The frames from number `first` on.
     frames: Vec<f32>,
@@ -51,6 +53,7 @@ impl Sliding {
             bins,
             window: settings.cmn_window as usize,
             min_window: settings.min_cmn_window as usize,
+            remake: settings.cmn_window.max(settings.min_cmn_window) as usize,
             center: settings.center,
             frames: Vec::new(),
             first: 0,
@@ -87,7 +90,7 @@ impl Sliding {
 
     /// Makes the sums those of `window`.
     fn slide(&mut self, window: Span) {
-        if self.next.is_multiple_of(self.window) {
+        if self.next.is_multiple_of(self.remake) {
             self.sums.fill(0.0);
             self.squares.fill(0.0);
             self.summed = Span { start: window.start, end: window.start };
