@@ -82,11 +82,11 @@ fn check_shows_columns_and_plan_shows_what_it_will_cost() {
 fn what_is_left_to_the_loader_stands_in_the_manifest_and_not_in_the_cells() {
     let cells = |rows: &str| {
         let test = CorpusTest::on_sample();
-        let text = format!(
+        let pipeline = format!(
             "version: 1\ncorpus: {{ audio_folder: {{ root: fixtures/corpus }} }}\nresample: {{ rate_hz: 16000 }}\nfeaturize:\n  features: [{rows}]\n"
         );
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), text).unwrap();
+        fs::write(file.path(), pipeline).unwrap();
         let run = wavemill(&["run", file.path().to_str().unwrap(), "--out"]).arg(test.out()).output().unwrap();
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
         wavemill::manifest::Manifest::read(&wavemill::manifest::DatasetFolder::new(test.out())).unwrap()

@@ -15,7 +15,6 @@ use multiversion::multiversion;
 /// rounded correctly, the worst is 0.85 ulp off.
 #[must_use]
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "a part of loops that are compiled for AVX2 too")]
 #[expect(clippy::excessive_precision, reason = "coefficients are written as their source has them")]
 pub fn ln(x: f32) -> f32 {
     const MANTISSA_BITS: u32 = 23;

@@ -61,15 +61,12 @@ impl Chain {
         let (done, rest) = self.before.split_at_mut(number + 1);
         let Link { bins, made, .. } = &mut done[number];
         for piece in made.chunks((PIECE / *bins).max(1) * *bins) {
-            let waiting = match rest.first_mut() {
-                Some(next) => {
-                    next.at_work.push(piece, &mut next.made);
-                    next.made.len()
-                }
-                None => {
-                    self.last.push(piece, out);
-                    out.len()
-                }
+            let waiting = if let Some(next) = rest.first_mut() {
+                next.at_work.push(piece, &mut next.made);
+                next.made.len()
+            } else {
+                self.last.push(piece, out);
+                out.len()
             };
             if waiting > self.most {
                 self.too_long = true;
