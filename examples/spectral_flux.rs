@@ -13,9 +13,8 @@ use serde::{Deserialize, Serialize};
 use wavemill::audio::Hertz;
 use wavemill::family::Member;
 use wavemill::featurize::Extractor;
-use wavemill::seed::Draws;
 use wavemill::spectrum::{Edges, FrameFeatures, Framing, PowerSpectrum, Rows, Window, WindowDesign, WindowEnds};
-use wavemill::transform::{Column, Extract, ExtractError, SettingError};
+use wavemill::transform::{Column, Extract, SettingError};
 
 /// How much louder the spectrum gets from frame to frame.
 ///
@@ -66,7 +65,7 @@ impl Extractor for SpectralFlux {
             first: true,
             spectrum,
         };
-        Ok(Box::new(AtWork(Rows::new(framing, flux))))
+        Ok(Box::new(Rows::new(framing, flux)))
     }
 }
 
@@ -82,6 +81,10 @@ struct Flux {
 impl FrameFeatures for Flux {
     fn num_bins(&self) -> usize {
         1
+    }
+
+    fn begin(&mut self) {
+        self.first = true;
     }
 
     fn features(&mut self, samples: &[f32], row: &mut [f32]) -> bool {
@@ -103,25 +106,6 @@ impl FrameFeatures for Flux {
     }
 }
 
-/// The extractor at work.
-struct AtWork(Rows<Flux>);
-
-impl Extract for AtWork {
-    fn begin(&mut self, _: Draws<'_>) {
-        self.0.begin();
-        self.0.features.first = true;
-    }
-
-    fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
-        self.0.push(samples, out);
-    }
-
-    fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError> {
-        self.0.finish(out)?;
-        Ok(())
-    }
-}
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("name a recording")?;
     let clip = wavemill::load(path.as_ref())?;
@@ -135,6 +119,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 #[cfg(test)]
 mod tests {
     use wavemill::audio::Waveform;
+    use wavemill::transform::ExtractError;
 
     use super::*;
 

@@ -9,9 +9,8 @@ use super::frames::framing;
 use super::{Extractor, PadMode};
 use crate::audio::Hertz;
 use crate::family::Member;
-use crate::seed::Draws;
 use crate::spectrum::{FrameFeatures, Framing, Rows};
-use crate::transform::{Column, Extract, ExtractError, SettingError};
+use crate::transform::{Column, Extract, SettingError};
 
 /// The root mean square of each frame.
 ///
@@ -56,7 +55,7 @@ impl Extractor for Rms {
     }
 
     fn prepare(&self, rate: Hertz, _: &str) -> Result<Box<dyn Extract>, SettingError> {
-        Ok(Box::new(Levels(Rows::new(self.framing(rate)?, RootMeanSquare))))
+        Ok(Box::new(Rows::new(self.framing(rate)?, RootMeanSquare)))
     }
 }
 
@@ -91,28 +90,11 @@ fn energy(samples: &[f32]) -> f64 {
     partial.iter().sum()
 }
 
-/// The extractor at work.
-struct Levels(Rows<RootMeanSquare>);
-
-impl Extract for Levels {
-    fn begin(&mut self, _: Draws<'_>) {
-        self.0.begin();
-    }
-
-    fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
-        self.0.push(samples, out);
-    }
-
-    fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError> {
-        self.0.finish(out)?;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::featurize::golden::{extract, rate, settings};
+    use crate::transform::ExtractError;
 
     #[test]
     fn a_constant_is_its_own_level_and_silence_has_none() {

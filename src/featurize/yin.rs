@@ -14,9 +14,8 @@ use super::yin_difference::{Periods, YinDifference, is_trough, vertex};
 use super::{Extractor, PadMode};
 use crate::audio::Hertz;
 use crate::family::Member;
-use crate::seed::Draws;
 use crate::spectrum::{FrameFeatures, Framing, Rows};
-use crate::transform::{Column, Extract, ExtractError, SettingError};
+use crate::transform::{Column, Extract, SettingError};
 
 /// The pitch of each frame in hertz, found by YIN.
 ///
@@ -81,7 +80,7 @@ impl Extractor for Yin {
         let threshold = SettingError::unless_within("trough_threshold", self.trough_threshold, 0.0, 10.0)?;
         let difference = YinDifference::new(periods, framing.length.get());
         let pitch = Pitch { difference, shortest: periods.min, threshold, rate: f64::from(rate.get()) };
-        Ok(Box::new(Pitches(Rows::new(framing, pitch))))
+        Ok(Box::new(Rows::new(framing, pitch)))
     }
 }
 
@@ -122,28 +121,11 @@ fn lowest(values: &[f64]) -> usize {
     lowest
 }
 
-/// The extractor at work.
-struct Pitches(Rows<Pitch>);
-
-impl Extract for Pitches {
-    fn begin(&mut self, _: Draws<'_>) {
-        self.0.begin();
-    }
-
-    fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
-        self.0.push(samples, out);
-    }
-
-    fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError> {
-        self.0.finish(out)?;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::featurize::golden::{extract, rate, settings};
+    use crate::transform::ExtractError;
 
     #[test]
     fn a_buzz_has_the_pitch_of_its_period_and_not_of_its_harmonics() {

@@ -10,9 +10,8 @@ use super::Extractor;
 use super::frames::framing;
 use crate::audio::Hertz;
 use crate::family::Member;
-use crate::seed::Draws;
 use crate::spectrum::{Edges, FrameFeatures, Framing, Rows};
-use crate::transform::{Column, Extract, ExtractError, SettingError};
+use crate::transform::{Column, Extract, SettingError};
 
 /// The share of a frame's samples whose sign is not that of the sample before.
 ///
@@ -71,7 +70,7 @@ impl Extractor for ZeroCrossingRate {
         // The largest number of single precision up to the threshold: comparing with it is comparing in double precision.
         let near = threshold as f32;
         let threshold = if f64::from(near) > threshold { near.next_down() } else { near };
-        Ok(Box::new(Rates(Rows::new(framing, Crossings { threshold, zero_pos: self.zero_pos, pad: self.pad }))))
+        Ok(Box::new(Rows::new(framing, Crossings { threshold, zero_pos: self.zero_pos, pad: self.pad })))
     }
 }
 
@@ -103,28 +102,11 @@ impl FrameFeatures for Crossings {
     }
 }
 
-/// The extractor at work.
-struct Rates(Rows<Crossings>);
-
-impl Extract for Rates {
-    fn begin(&mut self, _: Draws<'_>) {
-        self.0.begin();
-    }
-
-    fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
-        self.0.push(samples, out);
-    }
-
-    fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError> {
-        self.0.finish(out)?;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::featurize::golden::{extract, rate, settings};
+    use crate::transform::ExtractError;
 
     const EIGHT: &str = r#""frame_length": 8, "hop_length": 8, "center": false"#;
 

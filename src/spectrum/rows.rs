@@ -9,6 +9,9 @@ pub trait FrameFeatures {
     /// Numbers in a row.
     fn num_bins(&self) -> usize;
 
+    /// Starts an utterance: whoever remembers the frame before forgets it here.
+    fn begin(&mut self) {}
+
     /// Fills `row`, `[num_bins]`, with the features of `samples`, one frame, and says whether what it measured is finite.
     /// It must say so itself: a floor or [`ln`](super::ln) after the measurement would hide it.
     fn features(&mut self, samples: &[f32], row: &mut [f32]) -> bool;
@@ -48,6 +51,7 @@ impl<F: FrameFeatures> Rows<F> {
     /// Starts an utterance and forgets the one before.
     pub fn begin(&mut self) {
         self.framer.begin();
+        self.features.begin();
         (self.count, self.not_finite) = (0, None);
     }
 

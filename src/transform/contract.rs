@@ -11,7 +11,7 @@ use crate::audio::{Hertz, Seconds};
 use crate::manifest::Dtype;
 use crate::rejects::rejects;
 use crate::seed::Draws;
-use crate::spectrum::RowsError;
+use crate::spectrum::{FrameFeatures, Rows, RowsError};
 use crate::variables::{VariableError, Variables};
 
 /// What a column's cells look like.
@@ -145,6 +145,21 @@ pub trait Extract: Send {
     ///
     /// The utterance has no valid feature: it is a reject.
     fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError>;
+}
+
+impl<F: FrameFeatures + Send> Extract for Rows<F> {
+    fn begin(&mut self, _: Draws<'_>) {
+        Self::begin(self);
+    }
+
+    fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
+        Self::push(self, samples, out);
+    }
+
+    fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), ExtractError> {
+        Self::finish(self, out)?;
+        Ok(())
+    }
 }
 
 impl Extract for Box<dyn Extract> {
