@@ -9,7 +9,7 @@ use super::frames::framing;
 use super::{Extractor, PadMode};
 use crate::audio::Hertz;
 use crate::family::Member;
-use crate::spectrum::{FrameFeatures, Framing, Rows};
+use crate::spectrum::{FrameFeatures, Framing, Rows, double_sum};
 use crate::transform::{Column, Extract, SettingError};
 
 /// The root mean square of each frame.
@@ -68,26 +68,10 @@ impl FrameFeatures for RootMeanSquare {
     }
 
     fn features(&mut self, samples: &[f32], row: &mut [f32]) -> bool {
-        row[0] = (energy(samples) / samples.len() as f64).sqrt() as f32;
+        let energy = double_sum(samples, |sample| f64::from(sample) * f64::from(sample));
+        row[0] = (energy / samples.len() as f64).sqrt() as f32;
         row[0].is_finite()
     }
-}
-
-/// The sum of the squared samples in a fixed order: in double precision, for a frame may be a minute long.
-fn energy(samples: &[f32]) -> f64 {
-    /// Sums side by side, so that additions need not wait for each other.
-    const SIDE: usize = 8;
-    let mut partial = [0.0; SIDE];
-    let mut groups = samples.chunks_exact(SIDE);
-    for group in &mut groups {
-        for (partial, &sample) in partial.iter_mut().zip(group) {
-            *partial += f64::from(sample) * f64::from(sample);
-        }
-    }
-    for (partial, &sample) in partial.iter_mut().zip(groups.remainder()) {
-        *partial += f64::from(sample) * f64::from(sample);
-    }
-    partial.iter().sum()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::Extractor;
 use crate::audio::Hertz;
 use crate::family::Member;
 use crate::seed::Draws;
-use crate::spectrum::{Edges, Framing};
+use crate::spectrum::{Edges, Framing, double_sum};
 use crate::transform::{Column, Extract, ExtractError, SettingError};
 
 /// The samples, brought to mean 0 and variance 1 over the utterance.
@@ -85,33 +85,18 @@ impl Extract for AtWork {
         let start = out.len().saturating_sub(self.num_samples);
         let samples = &mut out[start..];
         let count = samples.len() as f64;
-        let mean = sum(samples, f64::from) / count;
+        let mean = double_sum(samples, f64::from) / count;
         if !mean.is_finite() {
             let bad = samples.iter().position(|sample| !sample.is_finite()).unwrap_or_default();
             return Err(ExtractError::NotFinite { frame: bad as u64 });
         }
-        let variance = sum(samples, |sample| (f64::from(sample) - mean) * (f64::from(sample) - mean)) / count;
+        let variance = double_sum(samples, |sample| (f64::from(sample) - mean) * (f64::from(sample) - mean)) / count;
         let scale = 1.0 / (variance + self.eps).sqrt();
         for sample in samples {
             *sample = ((f64::from(*sample) - mean) * scale) as f32;
         }
         Ok(())
     }
-}
-
-/// The sum of `value` over `samples` in a fixed order, in partial sums that fit vector registers.
-fn sum(samples: &[f32], value: impl Fn(f32) -> f64) -> f64 {
-    let mut partial = [0.0; 8];
-    let mut groups = samples.chunks_exact(8);
-    for group in &mut groups {
-        for (partial, &sample) in partial.iter_mut().zip(group) {
-            *partial += value(sample);
-        }
-    }
-    for (partial, &sample) in partial.iter_mut().zip(groups.remainder()) {
-        *partial += value(sample);
-    }
-    partial.iter().sum()
 }
 
 #[cfg(test)]

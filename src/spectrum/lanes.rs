@@ -45,6 +45,21 @@ pub(crate) fn sum(samples: &[f32], value: impl Fn(f32) -> f32) -> f32 {
     total(partial)
 }
 
+/// The sum of `value` over `samples` in a fixed order and in double precision, for there may be an hour of them.
+pub(crate) fn double_sum(samples: &[f32], value: impl Fn(f32) -> f64) -> f64 {
+    let mut partial = [0.0; LANES];
+    let (groups, rest) = samples.as_chunks::<LANES>();
+    for group in groups {
+        for (partial, &sample) in partial.iter_mut().zip(group) {
+            *partial += value(sample);
+        }
+    }
+    for (partial, &sample) in partial.iter_mut().zip(rest) {
+        *partial += value(sample);
+    }
+    partial.iter().sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +81,7 @@ mod tests {
         for length in 0..40_u16 {
             let samples: Vec<f32> = (1..=length).map(f32::from).collect();
             assert_eq!(sum(&samples, |sample| 2.0 * sample), f32::from(length * (length + 1)));
+            assert_eq!(double_sum(&samples, f64::from), f64::from(length * (length + 1) / 2));
         }
     }
 }

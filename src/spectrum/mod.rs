@@ -30,7 +30,7 @@ pub use double::DoubleSpectrum;
 pub(crate) use double::double_plans;
 pub use framing::{Edges, Framer, Framing, TooShort};
 pub use kaldi_mel::{KaldiMel, Vtln};
-pub(crate) use lanes::{highest, sum};
+pub(crate) use lanes::{double_sum, highest, sum};
 pub use left_mel::LeftMel;
 pub use ln::{Logarithm, ln, ln_in_place};
 pub use mel::{LinearTriangles, MelBank, MelNorm, MelScale, MelTriangles};
