@@ -12,6 +12,8 @@ use serde_json::Value;
 pub trait Member: JsonSchema {
     /// A row as a user would write it, without the leading dash: `kaldi_fbank: { num_mel_bins: 80 }`.
     const EXAMPLE: &'static str;
+    /// What peers call it: `audiomentations.Gain`. Empty where none has it.
+    const PEERS: &'static [&'static str] = &[];
 }
 
 /// One row of a family's list.
@@ -21,6 +23,8 @@ pub struct Entry {
     pub name: &'static str,
     /// A row that works, for `wavemill list`, the docs and a test.
     pub example: &'static str,
+    /// What peers call it.
+    pub peers: &'static [&'static str],
     schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
@@ -28,7 +32,7 @@ impl Entry {
     /// The entry of `M` under `name`.
     #[must_use]
     pub const fn of<M: Member>(name: &'static str) -> Self {
-        Self { name, example: M::EXAMPLE, schema: M::json_schema }
+        Self { name, example: M::EXAMPLE, peers: M::PEERS, schema: M::json_schema }
     }
 
     /// The member's JSON Schema, its definitions inlined.
@@ -84,6 +88,14 @@ macro_rules! family {
                 $Member($Member)
             ),+
         }
+
+        $(
+            impl From<$Member> for $Family {
+                fn from(member: $Member) -> Self {
+                    Self::$Member(member)
+                }
+            }
+        )+
 
         impl $Family {
             /// The family's list.

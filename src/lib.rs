@@ -31,6 +31,7 @@
 //! ```
 
 pub mod audio;
+pub mod augment;
 pub mod cli;
 pub mod corpus;
 pub mod durable;
@@ -48,6 +49,7 @@ mod rejects;
 pub mod resample;
 pub mod run;
 pub mod seed;
+pub mod segment;
 pub mod spectrum;
 pub mod transform;
 pub mod variables;

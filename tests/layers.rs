@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 10] = [
     &["run", "verify"],
     &["plan"],
     &["pipeline"],
-    &["write"],
+    &["write", "augment", "segment"],
     &["corpus", "featurize"],
     &["transform"],
     &["load", "resample", "manifest", "seed"],

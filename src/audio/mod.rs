@@ -5,7 +5,9 @@ pub(crate) mod golden;
 mod range;
 mod units;
 mod waveform;
+mod words;
 
 pub use range::{Range, RangeError};
 pub use units::{Hertz, Seconds};
 pub use waveform::Waveform;
+pub use words::Words;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::audio::{Hertz, Seconds};
+use crate::audio::{Hertz, Range, Seconds};
 use crate::manifest::Dtype;
 use crate::rejects::rejects;
 use crate::seed::Draws;
@@ -286,6 +286,15 @@ impl SettingError {
     /// It does not.
     pub fn unless_within(key: &'static str, value: f64, low: f64, high: f64) -> Result<f64, Self> {
         if (low..=high).contains(&value) { Ok(value) } else { Err(Self::OutOfRange { key, value, low, high }) }
+    }
+
+    /// Checks that every value of a range lies between `low` and `high`.
+    ///
+    /// # Errors
+    ///
+    /// One does not.
+    pub fn unless_all_within(key: &'static str, range: &Range, low: f64, high: f64) -> Result<(), Self> {
+        range.values().iter().try_for_each(|value| Self::unless_within(key, *value, low, high).map(|_| ()))
     }
 
     /// The key in brackets, where there is one.

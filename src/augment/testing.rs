@@ -1,0 +1,71 @@
+//! For tests: clips with known answers, and augmentations applied to them.
+
+use std::f64::consts::TAU;
+
+use super::{Augmentation, Augmenter, Augments, Banks, Told};
+use crate::audio::{Hertz, Waveform};
+use crate::seed::Draws;
+
+/// Who draws in tests.
+pub(crate) const WHO: Draws<'static> = Draws { seed: 17, id: "utt-1", copy: 1, channel: 0 };
+
+/// A mono clip of these samples.
+pub(crate) fn mono(rate: u32, samples: Vec<f32>) -> Waveform {
+    Waveform { sample_rate: Hertz::new(rate).expect("a rate"), channels: vec![samples] }
+}
+
+/// A second of a sine of so many hertz and this amplitude, mono.
+pub(crate) fn sine(hertz: f64, amplitude: f64, rate: u32) -> Waveform {
+    let sample = |i: u32| (amplitude * (TAU * hertz * f64::from(i) / f64::from(rate)).sin()) as f32;
+    mono(rate, (0..rate).map(sample).collect())
+}
+
+/// A chain of one augmentation, which draws from no recordings.
+pub(crate) fn augmenter(row: impl Into<Augments>) -> Augmenter {
+    let row = row.into();
+    row.member().check(None).expect("settings that fit");
+    Augmenter::new(&Augmentation { chain: vec![row], ..Augmentation::default() }, &Banks::default())
+}
+
+/// The clip augmented, and what was told.
+pub(crate) fn told(row: impl Into<Augments>, sound: &Waveform) -> (Waveform, Told) {
+    let mut sound = sound.clone();
+    let told = augmenter(row).apply(&mut sound, WHO).expect("a clip that can be augmented");
+    (sound, told)
+}
+
+/// The clip augmented.
+pub(crate) fn varied(row: impl Into<Augments>, sound: &Waveform) -> Waveform {
+    told(row, sound).0
+}
+
+/// The parameter `key` as drawn for so many utterances (a clip of a tenth of a second each).
+pub(crate) fn drawn(row: impl Into<Augments>, key: &str, utterances: usize) -> Vec<f64> {
+    let mut augmenter = augmenter(row);
+    let mut clip = sine(440.0, 0.1, 8_000);
+    clip.channels[0].truncate(800);
+    (0..utterances)
+        .map(|number| {
+            let mut sound = clip.clone();
+            let told = augmenter.apply(&mut sound, Draws { id: &format!("utt-{number}"), ..WHO }).expect("a clip");
+            let record = told.applied[0].as_object().and_then(|entry| entry.values().next()).expect("a record");
+            record[key].as_f64().unwrap_or_else(|| panic!("`{key}` is not in {record}"))
+        })
+        .collect()
+}
+
+/// Whether draws are uniform between two bounds: Pearson's chi-square over twenty classes, at 0.1 %.
+pub(crate) fn is_uniform(draws: &[f64], low: f64, high: f64) -> bool {
+    const CLASSES: usize = 20;
+    /// The 99.9 % point of the chi-square distribution of 19 degrees of freedom.
+    const BOUND: f64 = 43.82;
+    let mut counts = [0_u32; CLASSES];
+    for draw in draws {
+        if !(low..=high).contains(draw) {
+            return false;
+        }
+        counts[(((draw - low) / (high - low) * CLASSES as f64) as usize).min(CLASSES - 1)] += 1;
+    }
+    let expected = draws.len() as f64 / CLASSES as f64;
+    counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum::<f64>() < BOUND
+}
