@@ -82,6 +82,7 @@ fn shard(criterion: &mut Criterion) {
                             table: &table,
                             utterance,
                             copy: 0,
+                            words: wavemill::audio::Words::Kept,
                             sound: &[],
                             num_samples: 160_000,
                             sample_rate: Hertz::new(16_000).expect("not zero"),

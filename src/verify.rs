@@ -11,7 +11,7 @@ use arrow::datatypes::Int32Type;
 use crate::error::chain;
 use crate::manifest::{DatasetFolder, Join, Manifest, ManifestError, Reject, ShardEntry, ShardRecord, Totals};
 use crate::pipeline::Pipeline;
-use crate::plan::{PlanFile, PlannedRow};
+use crate::plan::{PlanFile, PlannedRow, row_key, segment_id};
 use crate::write::{CellChannels, FeatureColumn, NUM_CHANNELS, ROW_COLUMNS, RowSchema, ShardFile};
 
 /// One thing that is wrong with a dataset.
@@ -80,7 +80,7 @@ impl Check<'_> {
         for (number, entry) in manifest.shards.iter().enumerate() {
             let rows = planned.remove(&number).unwrap_or_default();
             if let Some(record) = self.record(manifest, number, entry) {
-                self.accounts(number, &record, &rows);
+                self.accounts(number, pipeline.as_ref(), &record, &rows);
                 if self.file(entry)
                     && let Some(pipeline) = &pipeline
                 {
@@ -158,10 +158,11 @@ impl Check<'_> {
     }
 
     /// Rows and rejects of a shard, held against its plan.
-    fn accounts(&mut self, shard: usize, record: &ShardRecord, planned: &[PlannedRow]) {
+    fn accounts(&mut self, shard: usize, pipeline: Option<&Pipeline>, record: &ShardRecord, planned: &[PlannedRow]) {
         let place = self.folder.record(shard);
         let (rows, rejects) = (record.entry.rows as usize, record.rejects.len());
-        if rows + rejects != planned.len() {
+        let whole = pipeline.is_some_and(|pipeline| pipeline.segment.is_empty());
+        if record.utterances != planned.len() as u64 || (whole && rows + rejects != planned.len()) {
             let message =
                 format!("{rows} rows and {rejects} rejects are not the {} utterances of the plan", planned.len());
             self.note(place.clone(), message);
@@ -192,8 +193,7 @@ impl Check<'_> {
     /// Every row of a shard, held against its plan and its record.
     fn rows(&mut self, pipeline: &Pipeline, record: &ShardRecord, planned: &[PlannedRow]) {
         let place = self.folder.path().join(&record.entry.path);
-        let left_out: HashSet<_> = record.rejects.iter().map(|reject| (reject.id.as_str(), reject.copy)).collect();
-        let mut expected = planned.iter().filter(|row| !left_out.contains(&(row.id.as_str(), row.copy)));
+        let mut expected = Expected::new(pipeline, record, planned);
         let columns = pipeline.feature_columns();
         let batches = match pipeline.write.member().read(&place, None) {
             Ok(batches) => batches,
@@ -209,12 +209,8 @@ impl Check<'_> {
                 return self.note(place, "there is no column `key`");
             };
             for key in keys.iter().map(Option::unwrap_or_default) {
-                match expected.next().map(PlannedRow::key) {
-                    Some(planned) if planned == key => {}
-                    Some(planned) => {
-                        return self.note(place, format!("row {read} is `{key}`, and the plan has `{planned}`"));
-                    }
-                    None => return self.note(place, format!("row {read}, `{key}`, is not in the plan")),
+                if let Err(message) = expected.meet(key) {
+                    return self.note(place, format!("row {read}, `{key}`, {message}"));
                 }
                 read += 1;
             }
@@ -224,6 +220,9 @@ impl Check<'_> {
                     return self.note(place, message);
                 }
             }
+        }
+        if let Some(planned) = expected.unmet() {
+            self.note(place.clone(), format!("`{planned}` of the plan is neither a row nor a reject"));
         }
         if read as u64 != record.entry.rows {
             self.note(place, format!("the file has {read} rows, and its record {}", record.entry.rows));
@@ -246,6 +245,79 @@ impl Check<'_> {
                 }
             }
         }
+    }
+}
+
+/// The keys that a shard's rows must have, one after the other.
+struct Expected<'a> {
+    planned: std::slice::Iter<'a, PlannedRow>,
+    /// Utterances, copies and, of those that are cut, segments that are rejects.
+    left_out: HashSet<(&'a str, u32, Option<u32>)>,
+    /// What the next row is: of which entry, and which segment of it.
+    next: Option<(&'a PlannedRow, Option<u32>)>,
+    segments: bool,
+    /// Whether the entry at hand has given a row or a reject.
+    met: bool,
+}
+
+impl<'a> Expected<'a> {
+    fn new(pipeline: &Pipeline, record: &'a ShardRecord, planned: &'a [PlannedRow]) -> Self {
+        let left_out = record.rejects.iter().map(|reject| (reject.id.as_str(), reject.copy, reject.segment)).collect();
+        let segments = !pipeline.segment.is_empty();
+        let mut this = Self { planned: planned.iter(), left_out, next: None, segments, met: false };
+        this.advance();
+        this
+    }
+
+    /// Goes on to the next entry that is no reject as a whole.
+    fn advance(&mut self) {
+        let left_out = &self.left_out;
+        let next = self.planned.find(|row| !left_out.contains(&(row.id.as_str(), row.copy, None)));
+        self.next = next.map(|row| (row, self.segments.then_some(0)));
+        self.met = false;
+        self.skip();
+    }
+
+    /// Passes over segments that are rejects.
+    fn skip(&mut self) {
+        while let Some((row, Some(segment))) = self.next
+            && self.left_out.contains(&(row.id.as_str(), row.copy, Some(segment)))
+        {
+            self.next = Some((row, Some(segment + 1)));
+            self.met = true;
+        }
+    }
+
+    /// Holds the next row's key against the plan.
+    fn meet(&mut self, key: &str) -> Result<(), String> {
+        loop {
+            let Some((row, segment)) = self.next else { return Err("is not in the plan".to_owned()) };
+            let wanted = match segment {
+                Some(segment) => row_key(&segment_id(&row.id, segment as usize), row.copy).into_owned(),
+                None => row.key().into_owned(),
+            };
+            if wanted == key {
+                match segment {
+                    Some(segment) => {
+                        self.next = Some((row, Some(segment + 1)));
+                        self.met = true;
+                        self.skip();
+                    }
+                    None => self.advance(),
+                }
+                return Ok(());
+            }
+            // How many segments an entry has, its sound decides: the next row may be the next entry's first.
+            if segment.is_none() || !self.met {
+                return Err(format!("stands where the plan has `{wanted}`"));
+            }
+            self.advance();
+        }
+    }
+
+    /// The key of an entry that should have had a row.
+    fn unmet(&self) -> Option<String> {
+        self.next.filter(|_| !self.met).map(|(row, _)| row.key().into_owned())
     }
 }
 

@@ -166,6 +166,17 @@ impl Bank {
         best.into_iter().map(|(_, index)| index).collect()
     }
 
+    /// A hash of which recordings there are and what is taken of them, in hexadecimal; where they stand is no part of it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for Recording { id, audio, cut, channel, speaker, .. } in &self.recordings {
+            let told = format!("{id:?} {audio:?} {cut:?} {channel:?} {speaker:?}\n");
+            hasher.update(told.as_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
     /// A whole recording at `rate`, all its channels.
     ///
     /// # Errors

@@ -38,6 +38,14 @@ pub(super) enum Failure {
     NoFamily { name: String, known: String },
     #[error("there is no row `{key}` in this dataset")]
     NoRow { key: String, near: Option<String> },
+    #[error("the row `{key}` came out different, in {}", columns.join(", "))]
+    NotTheSame { key: String, columns: Vec<String> },
+    #[error("{} cannot be written", path.display())]
+    Wav {
+        path: PathBuf,
+        #[source]
+        source: hound::Error,
+    },
     #[error("output failed")]
     Output(#[from] io::Error),
 }
@@ -73,6 +81,8 @@ impl Failure {
             | Self::Shard { .. }
             | Self::Damaged { .. }
             | Self::NoRow { .. }
+            | Self::NotTheSame { .. }
+            | Self::Wav { .. }
             | Self::Output(_) => 5,
         }
     }
@@ -111,6 +121,12 @@ impl Failure {
                 vec!["`load.on_error: reject` leaves such utterances out and goes on".to_owned()]
             }
             Self::NoFamily { known, .. } => vec![format!("families: {known}")],
+            Self::NotTheSame { .. } => {
+                vec![
+                    "are the corpus, the recordings that augmentations draw from, and wavemill's version the same?"
+                        .to_owned(),
+                ]
+            }
             Self::NoRow { near: Some(near), .. } => vec![format!("did you mean `{near}`?")],
             _ => Vec::new(),
         }

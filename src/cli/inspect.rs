@@ -5,16 +5,15 @@ use std::path::PathBuf;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float32Type, Int16Type};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use clap::Args;
+use serde_json::Value;
 
-use crate::manifest::{DatasetFolder, Manifest, ShardEntry};
-use crate::nearest::nearest;
-use crate::pipeline::Pipeline;
+use crate::manifest::{DatasetFolder, Manifest};
 use crate::write::{FeatureColumn, decode};
 
 use super::exit::Failure;
 use super::picture::picture;
+use super::rows::{Reader, TakeRows, cell_text};
 use super::run::left_out;
 use super::{count, counted, length, print, size};
 
@@ -91,120 +90,69 @@ fn overview(manifest: &Manifest, reader: &Reader<'_>, rows: usize) -> Result<Str
 
 /// One row: every cell, and a picture of each feature.
 fn row(reader: &Reader<'_>, key: &str) -> Result<String, Failure> {
-    let mut keys = Vec::new();
-    for (shard, entry) in reader.shards.iter().enumerate() {
-        for batch in reader.shard(entry, Some(&["key"])) {
-            let batch = batch?;
-            for row in 0..batch.num_rows() {
-                let found = cell_text(&batch, "key", row);
-                if found == key {
-                    return reader.show(shard, key);
-                }
-                keys.push(found);
-            }
+    let batch = reader.find(key)?;
+    let features = reader.pipeline.feature_columns();
+    let mut text = String::new();
+    for field in batch.schema().fields() {
+        if features.iter().any(|column| column.name == *field.name()) {
+            continue;
+        }
+        let cell = cell_text(&batch, field.name(), 0);
+        let lines = if field.name() == "augmentation" { augmentations(&cell) } else { vec![cell] };
+        for (number, line) in lines.iter().enumerate() {
+            let name = if number == 0 { field.name().as_str() } else { "" };
+            let _ = writeln!(text, "{}", format!("  {name:<20} {line}").trim_end());
         }
     }
-    let near = nearest(key, keys.iter().map(String::as_str)).map(str::to_owned);
-    Err(Failure::NoRow { key: key.to_owned(), near })
-}
-
-/// Reads the shards of a dataset.
-struct Reader<'a> {
-    folder: &'a DatasetFolder,
-    shards: &'a [ShardEntry],
-    pipeline: Pipeline,
-}
-
-type Batch = Result<RecordBatch, Failure>;
-
-impl<'a> Reader<'a> {
-    fn new(folder: &'a DatasetFolder, manifest: &'a Manifest) -> Result<Self, Failure> {
-        let pipeline = serde_json::from_value(manifest.pipeline.clone())
-            .map_err(|source| crate::manifest::ManifestError::Malformed { path: folder.manifest(), source })?;
-        Ok(Self { folder, shards: &manifest.shards, pipeline })
-    }
-
-    fn shard(&self, entry: &ShardEntry, columns: Option<&[&str]>) -> Box<dyn Iterator<Item = Batch>> {
-        let path = self.folder.path().join(&entry.path);
-        match self.pipeline.write.member().read(&path, columns) {
-            Ok(batches) => Box::new(
-                batches.map(move |batch| batch.map_err(|source| Failure::Shard { path: path.clone(), source })),
-            ),
-            Err(source) => Box::new(std::iter::once(Err(Failure::Shard { path, source }))),
+    for column in &features {
+        let mut values = numbers(&batch, column, 0);
+        let all = values.len();
+        if let Ok(frames) = cell_text(&batch, &column.frames_name(), 0).parse::<usize>() {
+            // Of several channels, the first.
+            values.truncate(frames * column.bins.unwrap_or(1));
         }
+        let channels = match all / values.len().max(1) {
+            0 | 1 => String::new(),
+            channels => format!("{channels} channels × "),
+        };
+        let bins = column.bins.unwrap_or(1);
+        let (low, high) =
+            values.iter().fold((f32::MAX, f32::MIN), |(low, high), value| (low.min(*value), high.max(*value)));
+        let shape = column.bins.map_or(String::new(), |bins| format!(" × {bins}"));
+        let _ = writeln!(
+            text,
+            "\n{}: {channels}{}{shape} {}, {low:.2} to {high:.2} {}",
+            column.name,
+            values.len() / bins,
+            column.dtype.name(),
+            column.unit
+        );
+        text.push_str(&picture(&values, column.bins));
     }
-
-    fn batches<'s>(&'s self, columns: Option<&'s [&'s str]>) -> impl Iterator<Item = Batch> + 's {
-        self.shards.iter().flat_map(move |entry| self.shard(entry, columns))
-    }
-
-    /// The row `key` of a shard.
-    fn show(&self, shard: usize, key: &str) -> Result<String, Failure> {
-        let features = self.pipeline.feature_columns();
-        for batch in self.shard(&self.shards[shard], None) {
-            let batch = batch?;
-            let Some(row) = (0..batch.num_rows()).find(|row| cell_text(&batch, "key", *row) == key) else { continue };
-            let mut text = String::new();
-            for field in batch.schema().fields() {
-                if !features.iter().any(|column| column.name == *field.name()) {
-                    let _ = writeln!(text, "  {:<20} {}", field.name(), cell_text(&batch, field.name(), row));
-                }
-            }
-            for column in &features {
-                let mut values = numbers(&batch, column, row);
-                let all = values.len();
-                if let Ok(frames) = cell_text(&batch, &column.frames_name(), row).parse::<usize>() {
-                    // Of several channels, the first.
-                    values.truncate(frames * column.bins.unwrap_or(1));
-                }
-                let channels = match all / values.len().max(1) {
-                    0 | 1 => String::new(),
-                    channels => format!("{channels} channels × "),
-                };
-                let bins = column.bins.unwrap_or(1);
-                let (low, high) =
-                    values.iter().fold((f32::MAX, f32::MIN), |(low, high), value| (low.min(*value), high.max(*value)));
-                let shape = column.bins.map_or(String::new(), |bins| format!(" × {bins}"));
-                let _ = writeln!(
-                    text,
-                    "\n{}: {channels}{}{shape} {}, {low:.2} to {high:.2} {}",
-                    column.name,
-                    values.len() / bins,
-                    column.dtype.name(),
-                    column.unit
-                );
-                text.push_str(&picture(&values, column.bins));
-            }
-            return Ok(text);
-        }
-        Err(Failure::NoRow { key: key.to_owned(), near: None })
-    }
+    Ok(text)
 }
 
-/// Ends an iterator of batches after some rows.
-trait TakeRows: Iterator<Item = Batch> + Sized {
-    /// The batches that hold the first `rows` rows, each with the number of its rows to show.
-    fn take_while_rows(self, rows: usize) -> impl Iterator<Item = Result<(RecordBatch, usize), Failure>> {
-        self.scan(rows, |left, batch| {
-            if *left == 0 {
-                return None;
-            }
-            Some(batch.map(|batch| {
-                let shown = batch.num_rows().min(*left);
-                *left -= shown;
-                (batch, shown)
-            }))
-        })
+/// What was done to a row's sound, a line each: `add_noise  audio: rain.wav, snr_db: 12.31`.
+pub(super) fn augmentations(json: &str) -> Vec<String> {
+    let Ok(Value::Array(applied)) = serde_json::from_str::<Value>(json) else { return vec![json.to_owned()] };
+    if applied.is_empty() {
+        return vec!["nothing was drawn".to_owned()];
     }
-}
-
-impl<I: Iterator<Item = Batch>> TakeRows for I {}
-
-/// A cell as text; nothing for null or a column that is not there.
-fn cell_text(batch: &RecordBatch, column: &str, row: usize) -> String {
-    let Some(array) = batch.column_by_name(column) else { return String::new() };
-    let options = FormatOptions::default();
-    ArrayFormatter::try_new(array, &options).map(|cells| cells.value(row).to_string()).unwrap_or_default()
+    let line = |entry: &Value| {
+        let (name, record) = entry.as_object().and_then(|entry| entry.iter().next())?;
+        let shown = |value: &Value| match value {
+            Value::Number(number) if number.is_f64() => {
+                let text = format!("{:.4}", number.as_f64().unwrap_or_default());
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            }
+            Value::String(text) => text.clone(),
+            value => value.to_string(),
+        };
+        let parameters = record.as_object().into_iter().flatten();
+        let parameters: Vec<String> = parameters.map(|(key, value)| format!("{key}: {}", shown(value))).collect();
+        Some(format!("{name}  {}", parameters.join(", ")).trim_end().to_owned())
+    };
+    applied.iter().map(|entry| line(entry).unwrap_or_else(|| entry.to_string())).collect()
 }
 
 /// The numbers of a feature cell, in either layout.

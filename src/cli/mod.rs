@@ -8,6 +8,8 @@ mod list;
 mod picture;
 mod plan;
 mod progress;
+mod replay;
+mod rows;
 mod run;
 mod verify;
 
@@ -51,6 +53,8 @@ enum Command {
     Verify(verify::Verify),
     /// Show what a dataset holds, or one row with a picture of its features
     Inspect(inspect::Inspect),
+    /// Make one row again and hold it against the dataset, byte for byte
+    Replay(replay::Replay),
     /// List the stages that a pipeline file may name, each with an example
     List(list::List),
     /// Print the JSON Schema of the pipeline file, for editors
@@ -106,6 +110,7 @@ fn execute(command: Command) -> ExitCode {
         Command::Commit(command) => command.execute(),
         Command::Verify(command) => command.execute(),
         Command::Inspect(command) => command.execute(),
+        Command::Replay(command) => command.execute(),
         Command::List(command) => command.execute(),
         Command::Schema => schema(),
         Command::Completions { shell } => completions(shell),

@@ -46,6 +46,7 @@ struct State {
     last_line: Instant,
     entries: usize,
     entries_done: usize,
+    rows: usize,
     /// Seconds of sound that are planned, done (rejects count as planned), and heard to the end: made into rows, or left out
     /// by `keep_if`.
     planned: f64,
@@ -112,6 +113,7 @@ impl Reporter {
             last_line: now,
             entries: 0,
             entries_done: 0,
+            rows: 0,
             planned: 0.0,
             done: 0.0,
             heard: 0.0,
@@ -170,7 +172,7 @@ impl Reporter {
                         hours_done = state.done / 3600.0,
                         hours = state.planned / 3600.0,
                         times_real_time = state.times_real_time(),
-                        rows = state.entries_done - state.rejects,
+                        rows = state.rows,
                         rejects = state.rejects,
                         seconds_left = state.seconds_left(),
                         "progress"
@@ -206,10 +208,12 @@ impl Watch for Reporter {
         }
     }
 
-    fn row(&self, seconds: f64) {
+    fn entry(&self, planned_seconds: f64, heard_seconds: f64, rows: usize) {
         let mut state = self.state();
-        state.heard += seconds;
-        state.done += seconds;
+        state.rows += rows;
+        state.heard += heard_seconds;
+        // Of a recording whose length no header told, what was heard counts.
+        state.done += if planned_seconds > 0.0 { planned_seconds } else { heard_seconds };
         self.step(&mut state);
     }
 
@@ -231,12 +235,10 @@ impl Watch for Reporter {
         }
     }
 
-    fn reject(&self, reject: &Reject, planned_seconds: f64, heard_seconds: f64) {
+    fn reject(&self, reject: &Reject) {
         let mut state = self.state();
         state.rejects += 1;
         state.faults += usize::from(reject.is_fault());
-        state.done += planned_seconds;
-        state.heard += heard_seconds;
         if (reject.is_fault() && state.faults <= TOLD_REJECTS) || self.style == Style::Json {
             let Reject { id, audio, stage, code, message, .. } = reject;
             match self.style {
@@ -253,7 +255,6 @@ impl Watch for Reporter {
                 }
             }
         }
-        self.step(&mut state);
     }
 
     fn shard(&self, shard: usize) {

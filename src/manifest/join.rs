@@ -11,6 +11,7 @@ use super::{Moments, Reject, ShardEntry, ShardRecord, Statistics, Totals};
 #[derive(Debug, Clone, Default)]
 pub struct Join {
     shards: Vec<ShardEntry>,
+    utterances: u64,
     rejects: Vec<Reject>,
     warnings: BTreeMap<String, u64>,
     moments: IndexMap<String, Moments>,
@@ -30,6 +31,7 @@ impl Join {
         for warning in record.warnings {
             *self.warnings.entry(warning.code).or_default() += 1;
         }
+        self.utterances += record.utterances;
         self.rejects.extend(record.rejects);
         self.shards.push(record.entry);
     }
@@ -59,7 +61,7 @@ impl Join {
         for reject in &self.rejects {
             *totals.rejects_by_code.entry(reject.code.clone()).or_default() += 1;
         }
-        totals.utterances = totals.rows + totals.rejects;
+        totals.utterances = self.utterances;
         totals
     }
 

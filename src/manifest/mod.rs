@@ -128,11 +128,11 @@ pub struct ShardEntry {
 /// Sums over a dataset.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Utterances planned, copies counted: rows and rejects together.
+    /// Utterances planned, copies counted: rows and rejects together, unless the pipeline cuts them into segments.
     pub utterances: u64,
     /// Rows written.
     pub rows: u64,
-    /// Utterances left out.
+    /// Utterances, or segments of them, left out.
     pub rejects: u64,
     /// Utterances left out, by the reason's code.
     pub rejects_by_code: BTreeMap<String, u64>,

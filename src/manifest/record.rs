@@ -19,7 +19,9 @@ pub struct ShardRecord {
     pub frames: IndexMap<String, Vec<u32>>,
     /// Moments of each bin, by feature column.
     pub moments: IndexMap<String, Moments>,
-    /// Utterances of the shard that became no row, in the order of the plan.
+    /// Utterances of the plan that the shard stands for, copies counted: each a row or a reject, or several where it is cut.
+    pub utterances: u64,
+    /// Utterances of the shard, or segments of them, that became no row, in the order of the plan.
     pub rejects: Vec<Reject>,
     /// What was found wrong with utterances that became rows all the same, in the order of the plan.
     #[serde(default)]
@@ -48,6 +50,9 @@ pub struct Reject {
     pub id: String,
     /// 0 for the original, 1 and up for augmented copies.
     pub copy: u32,
+    /// The segment of the utterance that is left out, from 0; none is the whole of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<u32>,
     /// Its file, as the corpus names it.
     pub audio: String,
     /// The stage at which it failed: a key of the pipeline file.
@@ -61,10 +66,18 @@ pub struct Reject {
 impl Reject {
     /// The code of utterances that are sound and not wanted: `keep_if` is not true of them.
     pub const NOT_KEPT: &str = "not_kept";
+    /// The code of utterances of which `segment` leaves nothing, and that are not wanted either.
+    pub const NO_SEGMENT: &str = "no_segment";
 
     /// Whether something is wrong with the utterance: only such rejects can be too many.
     #[must_use]
     pub fn is_fault(&self) -> bool {
-        self.code != Self::NOT_KEPT
+        self.code != Self::NOT_KEPT && self.code != Self::NO_SEGMENT
+    }
+
+    /// Whether something is wrong with a whole utterance: of one that is cut, segments may be lost.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.is_fault() && self.segment.is_none()
     }
 }

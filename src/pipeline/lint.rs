@@ -12,82 +12,180 @@ use crate::nearest::nearest;
 /// The mistakes of `node`, a value called `name`, under `schema` (with its definitions inlined).
 pub(crate) fn lint(node: &Node, schema: &Value, name: &str) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
-    check(node, schema, name, &mut mistakes);
+    Lint { root: schema }.check(node, schema, name, &mut mistakes);
     mistakes
 }
 
-fn check(node: &Node, schema: &Value, name: &str, mistakes: &mut Vec<Mistake>) {
-    if let Some(alternatives) = schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Value::as_array) {
-        return check_alternatives(node, schema, alternatives, name, mistakes);
-    }
-    let words = words(schema);
-    if !words.is_empty() {
-        return check_word(node, &words, name, mistakes);
-    }
-    if let Some(types) = schema.get("type")
-        && !type_names(types).any(|expected| has_type(node, expected))
-    {
-        let expected: Vec<_> = type_names(types).filter(|name| *name != "null").map(with_article).collect();
-        let message = format!("{name} takes {}, found {}", expected.join(" or "), describe(node));
-        mistakes.push(Mistake::at(node.span.clone(), message));
-        return;
-    }
-    match &node.kind {
-        Kind::Map(entries) => check_mapping(node, entries, schema, name, mistakes),
-        Kind::List(items) => check_list(node, items, schema, name, mistakes),
-        Kind::Scalar(value) => check_bounds(node, value, schema, name, mistakes),
-    }
+/// A schema at work.
+struct Lint<'s> {
+    /// The whole of it, where the definitions stand that refer to themselves: augmentations in augmentations.
+    root: &'s Value,
 }
 
-fn check_mapping(node: &Node, entries: &[(Key, Node)], schema: &Value, name: &str, mistakes: &mut Vec<Mistake>) {
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let others = schema.get("additionalProperties");
-    for (key, value) in entries {
-        let quoted = format!("`{}`", key.name);
-        match (properties.and_then(|properties| properties.get(&key.name)), others) {
-            (Some(property), _) => check(value, property, &quoted, mistakes),
-            (None, Some(Value::Bool(false))) => {
-                let known = properties.into_iter().flatten().map(|(known, _)| known.as_str());
-                mistakes.push(unknown(key, &format!("unknown key {quoted}"), "keys here", known));
+impl Lint<'_> {
+    /// What a schema says, or the one that it refers to: `{ "$ref": "#/$defs/Augments" }`.
+    fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        let reference = schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
+        reference.and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
+    }
+
+    fn check(&self, node: &Node, schema: &Value, name: &str, mistakes: &mut Vec<Mistake>) {
+        let schema = self.resolved(schema);
+        if let Some(alternatives) = schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Value::as_array) {
+            return self.check_alternatives(node, schema, alternatives, name, mistakes);
+        }
+        let words = words(schema);
+        if !words.is_empty() {
+            return check_word(node, &words, name, mistakes);
+        }
+        if let Some(types) = schema.get("type")
+            && !type_names(types).any(|expected| has_type(node, expected))
+        {
+            let expected: Vec<_> = type_names(types).filter(|name| *name != "null").map(with_article).collect();
+            let message = format!("{name} takes {}, found {}", expected.join(" or "), describe(node));
+            mistakes.push(Mistake::at(node.span.clone(), message));
+            return;
+        }
+        match &node.kind {
+            Kind::Map(entries) => self.check_mapping(node, entries, schema, name, mistakes),
+            Kind::List(items) => self.check_list(node, items, schema, name, mistakes),
+            Kind::Scalar(value) => check_bounds(node, value, schema, name, mistakes),
+        }
+    }
+
+    fn check_mapping(
+        &self,
+        node: &Node,
+        entries: &[(Key, Node)],
+        schema: &Value,
+        name: &str,
+        mistakes: &mut Vec<Mistake>,
+    ) {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let others = schema.get("additionalProperties");
+        for (key, value) in entries {
+            let quoted = format!("`{}`", key.name);
+            match (properties.and_then(|properties| properties.get(&key.name)), others) {
+                (Some(property), _) => self.check(value, property, &quoted, mistakes),
+                (None, Some(Value::Bool(false))) => {
+                    let known = properties.into_iter().flatten().map(|(known, _)| known.as_str());
+                    mistakes.push(unknown(key, &format!("unknown key {quoted}"), "keys here", known));
+                }
+                (None, Some(schema)) => self.check(value, schema, &quoted, mistakes),
+                (None, None) => {}
             }
-            (None, Some(schema)) => check(value, schema, &quoted, mistakes),
-            (None, None) => {}
+        }
+        for required in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+        {
+            // An unknown key that is nearly this one was already told.
+            let meant = |key: &Key| key.name == required || nearest(&key.name, [required]).is_some();
+            if !entries.iter().any(|(key, _)| meant(key)) {
+                let place = entries.first().map_or(&node.span, |(key, _)| &key.span);
+                mistakes.push(Mistake::at(place.clone(), format!("{name} lacks the key `{required}`")));
+            }
+        }
+        if schema.get("minProperties").is_some() && entries.is_empty() {
+            mistakes.push(Mistake::at(node.span.clone(), format!("{name} is empty")));
         }
     }
-    for required in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        // An unknown key that is nearly this one was already told.
-        let meant = |key: &Key| key.name == required || nearest(&key.name, [required]).is_some();
-        if !entries.iter().any(|(key, _)| meant(key)) {
-            let place = entries.first().map_or(&node.span, |(key, _)| &key.span);
-            mistakes.push(Mistake::at(place.clone(), format!("{name} lacks the key `{required}`")));
-        }
-    }
-    if schema.get("minProperties").is_some() && entries.is_empty() {
-        mistakes.push(Mistake::at(node.span.clone(), format!("{name} is empty")));
-    }
-}
 
-fn check_list(node: &Node, items: &[Node], schema: &Value, name: &str, mistakes: &mut Vec<Mistake>) {
-    let first = schema.get("prefixItems").and_then(Value::as_array).and_then(|schemas| schemas.first());
-    let further = schema.get("items");
-    for (index, item) in items.iter().enumerate() {
-        let (here, elsewhere) = if index == 0 && first.is_some() { (first, further) } else { (further, first) };
-        match (here, elsewhere) {
-            (_, Some(elsewhere)) if names_member(item, elsewhere) => mistakes.push(misplaced(item, index)),
-            (Some(here), _) => check(item, here, name, mistakes),
-            (None, _) => {}
+    fn check_list(&self, node: &Node, items: &[Node], schema: &Value, name: &str, mistakes: &mut Vec<Mistake>) {
+        let first = schema.get("prefixItems").and_then(Value::as_array).and_then(|schemas| schemas.first());
+        let further = schema.get("items");
+        for (index, item) in items.iter().enumerate() {
+            let (here, elsewhere) = if index == 0 && first.is_some() { (first, further) } else { (further, first) };
+            match (here, elsewhere) {
+                (_, Some(elsewhere)) if names_member(item, self.resolved(elsewhere)) => {
+                    mistakes.push(misplaced(item, index))
+                }
+                (Some(here), _) => self.check(item, here, name, mistakes),
+                (None, _) => {}
+            }
+        }
+        let bound = |key: &str| schema.get(key).and_then(Value::as_u64);
+        let (least, most) = (bound("minItems").unwrap_or(0), bound("maxItems").unwrap_or(u64::MAX));
+        let count = items.len() as u64;
+        if count < least || count > most {
+            let wanted = match (least, most) {
+                (least, most) if least == most => format!("{least}"),
+                (least, u64::MAX) => format!("at least {least}"),
+                (least, most) => format!("{least} to {most}"),
+            };
+            mistakes.push(Mistake::at(node.span.clone(), format!("{name} takes {wanted} entries, found {count}")));
         }
     }
-    let bound = |key: &str| schema.get(key).and_then(Value::as_u64);
-    let (least, most) = (bound("minItems").unwrap_or(0), bound("maxItems").unwrap_or(u64::MAX));
-    let count = items.len() as u64;
-    if count < least || count > most {
-        let wanted = match (least, most) {
-            (least, most) if least == most => format!("{least}"),
-            (least, u64::MAX) => format!("at least {least}"),
-            (least, most) => format!("{least} to {most}"),
-        };
-        mistakes.push(Mistake::at(node.span.clone(), format!("{name} takes {wanted} entries, found {count}")));
+
+    fn check_alternatives(
+        &self,
+        node: &Node,
+        schema: &Value,
+        alternatives: &[Value],
+        name: &str,
+        mistakes: &mut Vec<Mistake>,
+    ) {
+        let all_words: Vec<&str> = alternatives.iter().flat_map(words).collect();
+        if alternatives.iter().all(|alternative| !words(alternative).is_empty()) {
+            return check_word(node, &all_words, name, mistakes);
+        }
+        let members: Vec<(&str, &Value)> = alternatives.iter().filter_map(member).collect();
+        if members.len() == alternatives.len() {
+            return self.check_member(node, &members, name, mistakes);
+        }
+        let attempts: Vec<Vec<Mistake>> =
+            alternatives.iter().map(|alternative| self.alone(node, alternative, name)).collect();
+        if attempts.iter().any(Vec::is_empty) {
+            return;
+        }
+        // `null` beside one other form is an optional value: its mistakes are those of the other form.
+        let forms: Vec<_> = alternatives.iter().zip(attempts).filter(|(form, _)| form["type"] != "null").collect();
+        // So are those of a mapping, where a mapping is one of the forms.
+        let mapping = |form: &Value| matches!(node.kind, Kind::Map(_)) && form["type"] == "object";
+        let meant = if forms.len() == 1 { forms.first() } else { forms.iter().find(|(form, _)| mapping(form)) };
+        if let Some((_, attempt)) = meant {
+            mistakes.extend(attempt.iter().cloned());
+        } else {
+            let wanted = schema.get("title").and_then(Value::as_str).unwrap_or("another form");
+            let message = format!("{name} takes {wanted}, found {}", describe(node));
+            mistakes.push(Mistake::at(node.span.clone(), message));
+        }
+    }
+
+    /// A row of a family: a mapping whose one key names the member.
+    fn check_member(&self, node: &Node, members: &[(&str, &Value)], name: &str, mistakes: &mut Vec<Mistake>) {
+        let words = || members.iter().map(|(word, _)| *word);
+        match &node.kind {
+            Kind::Map(entries) if entries.len() == 1 => {
+                let (key, value) = &entries[0];
+                match members.iter().find(|(word, _)| *word == key.name) {
+                    Some((word, schema)) => self.check(value, schema, &format!("`{word}`"), mistakes),
+                    None => {
+                        mistakes.push(unknown(key, &format!("unknown stage `{}`", key.name), "stages here", words()))
+                    }
+                }
+            }
+            Kind::Map(entries) if entries.len() > 1 => {
+                let keys = listed(entries.iter().map(|(key, _)| key.name.as_str()));
+                let second = entries[1].0.span.clone();
+                let mistake =
+                    Mistake::at(second, format!("{name} takes one stage here, found {}: {keys}", entries.len()));
+                mistakes.push(mistake.help("settings of a stage are indented below its name"));
+            }
+            Kind::Scalar(Value::String(word)) if words().any(|known| known == word) => {
+                let mistake = Mistake::at(node.span.clone(), format!("`{word}` stands here without its settings"));
+                mistakes.push(mistake.help(format!("write `{word}: {{}}` for the defaults")));
+            }
+            _ => {
+                let mistake = Mistake::at(node.span.clone(), format!("{name} takes a stage, found {}", describe(node)));
+                mistakes.push(mistake.help(format!("stages here: {}", listed(words()))));
+            }
+        }
+    }
+
+    /// The mistakes under one of several schemas.
+    fn alone(&self, node: &Node, schema: &Value, name: &str) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        self.check(node, schema, name, &mut mistakes);
+        mistakes
     }
 }
 
@@ -138,61 +236,6 @@ fn check_word(node: &Node, words: &[&str], name: &str, mistakes: &mut Vec<Mistak
             mistakes.push(
                 Mistake::at(node.span.clone(), message).help(format!("it takes: {}", listed(words.iter().copied()))),
             );
-        }
-    }
-}
-
-fn check_alternatives(node: &Node, schema: &Value, alternatives: &[Value], name: &str, mistakes: &mut Vec<Mistake>) {
-    let all_words: Vec<&str> = alternatives.iter().flat_map(words).collect();
-    if alternatives.iter().all(|alternative| !words(alternative).is_empty()) {
-        return check_word(node, &all_words, name, mistakes);
-    }
-    let members: Vec<(&str, &Value)> = alternatives.iter().filter_map(member).collect();
-    if members.len() == alternatives.len() {
-        return check_member(node, &members, name, mistakes);
-    }
-    let attempts: Vec<Vec<Mistake>> = alternatives.iter().map(|alternative| lint(node, alternative, name)).collect();
-    if attempts.iter().any(Vec::is_empty) {
-        return;
-    }
-    // `null` beside one other form is an optional value: its mistakes are those of the other form.
-    let forms: Vec<_> = alternatives.iter().zip(attempts).filter(|(form, _)| form["type"] != "null").collect();
-    // So are those of a mapping, where a mapping is one of the forms.
-    let mapping = |form: &Value| matches!(node.kind, Kind::Map(_)) && form["type"] == "object";
-    let meant = if forms.len() == 1 { forms.first() } else { forms.iter().find(|(form, _)| mapping(form)) };
-    if let Some((_, attempt)) = meant {
-        mistakes.extend(attempt.iter().cloned());
-    } else {
-        let wanted = schema.get("title").and_then(Value::as_str).unwrap_or("another form");
-        let message = format!("{name} takes {wanted}, found {}", describe(node));
-        mistakes.push(Mistake::at(node.span.clone(), message));
-    }
-}
-
-/// A row of a family: a mapping whose one key names the member.
-fn check_member(node: &Node, members: &[(&str, &Value)], name: &str, mistakes: &mut Vec<Mistake>) {
-    let words = || members.iter().map(|(word, _)| *word);
-    match &node.kind {
-        Kind::Map(entries) if entries.len() == 1 => {
-            let (key, value) = &entries[0];
-            match members.iter().find(|(word, _)| *word == key.name) {
-                Some((word, schema)) => check(value, schema, &format!("`{word}`"), mistakes),
-                None => mistakes.push(unknown(key, &format!("unknown stage `{}`", key.name), "stages here", words())),
-            }
-        }
-        Kind::Map(entries) if entries.len() > 1 => {
-            let keys = listed(entries.iter().map(|(key, _)| key.name.as_str()));
-            let second = entries[1].0.span.clone();
-            let mistake = Mistake::at(second, format!("{name} takes one stage here, found {}: {keys}", entries.len()));
-            mistakes.push(mistake.help("settings of a stage are indented below its name"));
-        }
-        Kind::Scalar(Value::String(word)) if words().any(|known| known == word) => {
-            let mistake = Mistake::at(node.span.clone(), format!("`{word}` stands here without its settings"));
-            mistakes.push(mistake.help(format!("write `{word}: {{}}` for the defaults")));
-        }
-        _ => {
-            let mistake = Mistake::at(node.span.clone(), format!("{name} takes a stage, found {}", describe(node)));
-            mistakes.push(mistake.help(format!("stages here: {}", listed(words()))));
         }
     }
 }

@@ -8,17 +8,21 @@ mod mistake;
 mod read;
 mod tree;
 
+use std::ops::RangeInclusive;
+
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::audio::Hertz;
+use crate::augment::{Augmentation, Augments};
 use crate::corpus::{Corpus, Kind};
 use crate::family::{Entry, Family};
 use crate::featurize::{Extractors, Recipe};
 use crate::load::{Channels, Load, Quality, QualityColumns};
 use crate::resample::Resample;
+use crate::segment::Segments;
 use crate::transform::Transforms;
 use crate::variables::Template;
 use crate::write::{CellChannels, FeatureColumn, Format, NUM_CHANNELS, Number, SoundColumn};
@@ -55,6 +59,12 @@ pub struct Pipeline {
     /// The sample rate of all that follows. Without it each file keeps its own.
     #[serde(default)]
     pub resample: Option<Resample>,
+    /// Which parts of an utterance become rows, one row after the other; without it the whole.
+    #[serde(default)]
+    pub segment: Vec<Segments>,
+    /// Variants of each utterance, and what is done to their sound.
+    #[serde(default)]
+    pub augment: Option<Augmentation>,
     /// The columns of the dataset: each a name with its extractor and transforms.
     #[schemars(extend("minProperties" = 1))]
     pub featurize: IndexMap<String, Recipe>,
@@ -69,13 +79,14 @@ fn unnamed() -> String {
 
 impl Pipeline {
     /// Every family of members that a pipeline file may name.
-    pub const FAMILIES: [Family; 4] = [Corpus::FAMILY, Extractors::FAMILY, Transforms::FAMILY, Format::FAMILY];
+    pub const FAMILIES: [Family; 6] =
+        [Corpus::FAMILY, Segments::FAMILY, Augments::FAMILY, Extractors::FAMILY, Transforms::FAMILY, Format::FAMILY];
 
     /// The stages that are no families: every utterance passes them the one way that they are set.
     pub const STAGES: Family = Family {
         name: "stages",
-        summary: "Stages before the features: how sound is read",
-        entries: &[Entry::of::<Load>("load"), Entry::of::<Resample>("resample")],
+        summary: "Stages before the features: how sound is read, and how many variants there are of it",
+        entries: &[Entry::of::<Load>("load"), Entry::of::<Resample>("resample"), Entry::of::<Augmentation>("augment")],
     };
 
     /// The file with all defaults filled in; `${…}` stay as written.
@@ -125,6 +136,12 @@ impl Pipeline {
         self.columns().map(decide).collect()
     }
 
+    /// The numbers of each utterance's variants, 0 for the utterance as it was.
+    #[must_use]
+    pub fn copies(&self) -> RangeInclusive<u32> {
+        self.augment.as_ref().map_or(0..=0, Augmentation::numbers)
+    }
+
     /// What `keep_if` can read of the sound as it was decoded, beside the corpus's columns: each with its type.
     #[must_use]
     pub fn measures(&self) -> Vec<(&'static str, Kind)> {
@@ -143,6 +160,10 @@ impl Pipeline {
         let mut columns = Vec::new();
         if self.load.channels == Channels::Keep {
             columns.push(SoundColumn { name: NUM_CHANNELS, number: Number::Int32, unit: None });
+        }
+        if !self.segment.is_empty() {
+            columns.push(SoundColumn { name: "segment", number: Number::Int32, unit: None });
+            columns.push(SoundColumn { name: "segment_start_s", number: Number::Float64, unit: Some("s") });
         }
         if self.load.quality == QualityColumns::Columns {
             let column = |(name, unit)| SoundColumn { name, number: Number::Float64, unit };

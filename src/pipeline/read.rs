@@ -12,6 +12,7 @@ use super::lint::lint;
 use super::mistake::{Mistake, Mistakes};
 use super::tree::{Kind, Node, Step, bytes};
 use crate::audio::Hertz;
+use crate::augment::Augments;
 use crate::corpus::{self, CorpusTable, RowCondition, SelectError};
 use crate::error::chain;
 use crate::featurize::{Recipe, RowError};
@@ -153,6 +154,22 @@ fn disagreements(pipeline: &Pipeline, tree: &Node, variables: &Variables) -> Vec
             mistakes.push(mistake.help("a letter, then letters, digits and underscores"));
         }
     }
+    if let Some(augment) = &pipeline.augment {
+        if augment.each.is_empty() && augment.chain.is_empty() {
+            let mistake = Mistake::at(place(&["augment"]), "the variants are to be augmented, and nothing says how");
+            mistakes.push(mistake.help("add a `chain` of augmentations: `wavemill list augment` names them"));
+        }
+        for (key, rows) in [("each", &augment.each), ("chain", &augment.chain)] {
+            let path = ["augment", key].map(|key| Step::Key(key.to_owned()));
+            unfit_augmentations(pipeline.rate(), rows, &path, tree, &mut mistakes);
+        }
+    }
+    for (index, row) in pipeline.segment.iter().enumerate() {
+        if let Err(error) = row.member().check(pipeline.rate()) {
+            let path = [Step::Key("segment".to_owned()), Step::Index(index)];
+            mistakes.push(unfit_setting(&path, row.name(), &error, tree));
+        }
+    }
     mistakes
         .extend(pipeline.columns().filter_map(|(name, recipe)| unprepared(pipeline, tree, variables, name, recipe)));
     let unfit: Vec<Mistake> =
@@ -214,6 +231,34 @@ fn unfit(pipeline: &Pipeline, tree: &Node, column: &str, recipe: &Recipe) -> Opt
         SettingError::DoesNotFit { .. } => format!("set `{key}` of `{name}` to something else"),
         _ => format!("set `{key}` of `{name}`, or another `resample.rate_hz`"),
     }))
+}
+
+/// Every augmentation below `path` with a setting that does not fit the sample rate, or another setting.
+fn unfit_augmentations(
+    rate: Option<Hertz>,
+    rows: &[Augments],
+    path: &[Step],
+    tree: &Node,
+    mistakes: &mut Vec<Mistake>,
+) {
+    for (index, row) in rows.iter().enumerate() {
+        let path = [path, &[Step::Index(index)]].concat();
+        if let Err(error) = row.member().check(rate) {
+            mistakes.push(unfit_setting(&path, row.name(), &error, tree));
+        }
+        let inner = [row.name(), "transforms"].map(|key| Step::Key(key.to_owned()));
+        unfit_augmentations(rate, row.member().inner(), &[path.as_slice(), &inner].concat(), tree, mistakes);
+    }
+}
+
+/// A setting of the row at `path` that does not fit.
+fn unfit_setting(path: &[Step], name: &str, error: &SettingError, tree: &Node) -> Mistake {
+    let setting = [name, error.key()].map(|key| Step::Key(key.to_owned()));
+    let mistake = Mistake::at(tree.place(&[path, &setting].concat()), error.to_string());
+    match error.key() {
+        "" => mistake,
+        key => mistake.help(format!("set `{key}` of `{name}` to something else")),
+    }
 }
 
 /// Checks a condition as far as the corpus need not be known: the columns of a source may have any name.

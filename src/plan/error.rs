@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::augment::OpenError;
 use crate::corpus::{CorpusError, SelectError};
 use crate::load::LoadError;
 use crate::transform::AtLoadError;
@@ -77,6 +78,19 @@ pub enum PlanError {
         column: String,
         /// The setting that leaves the column out.
         setting: &'static str,
+    },
+    /// What an augmentation draws from is not there.
+    #[error("`augment` cannot be prepared")]
+    Augment(#[from] OpenError),
+    /// More rows than can be planned.
+    #[error("{utterances} utterances in {variants} variants each are more than {most} rows")]
+    TooManyEntries {
+        /// Utterances.
+        utterances: usize,
+        /// Rows of each.
+        variants: usize,
+        /// The most rows.
+        most: usize,
     },
     /// A column of the corpus and one of the features have one name.
     #[error(

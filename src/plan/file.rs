@@ -89,6 +89,12 @@ pub fn row_key(id: &str, copy: u32) -> Cow<'_, str> {
     if copy == 0 { Cow::Borrowed(id) } else { Cow::Owned(format!("{id}~{copy}")) }
 }
 
+/// The id of one segment of an utterance, by which it draws, and from which its key is made: `id@3`.
+#[must_use]
+pub fn segment_id(id: &str, segment: usize) -> String {
+    format!("{id}@{segment}")
+}
+
 /// Why a plan's file cannot be read or written.
 #[derive(Debug, Error)]
 pub enum PlanFileError {

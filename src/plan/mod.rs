@@ -15,16 +15,18 @@ use indexmap::IndexMap;
 use serde_json::json;
 
 use crate::audio::{Hertz, Seconds};
+use crate::augment::{Around, Banks};
 use crate::corpus::{CorpusTable, Kind, RowCondition, Value};
 use crate::engines::engines;
 use crate::load::Channels;
 use crate::pipeline::Pipeline;
+use crate::resample::Method;
 use crate::variables::Variables;
 use crate::write::{NUM_CHANNELS, RowSchema};
 
 pub use difference::{Difference, differences};
 pub use error::PlanError;
-pub use file::{PlanFile, PlanFileError, PlanHead, PlannedRow, row_key};
+pub use file::{PlanFile, PlanFileError, PlanHead, PlannedRow, row_key, segment_id};
 
 /// Stands in for the rate of files where the pipeline does not set one, to estimate sizes only.
 const NOMINAL_RATE: Hertz = Hertz::new(16_000).expect("16,000 is not zero");
@@ -35,6 +37,9 @@ const NOMINAL_LENGTH_S: f64 = 10.0;
 /// What the columns beside the features take in a row, roughly: it only decides where shards end.
 const ROW_BYTES: u64 = 200;
 
+/// The most rows that a plan may have: a hundred times the largest corpora of speech.
+const MOST_ENTRIES: usize = 1 << 32;
+
 /// Everything that a run needs to know.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -44,6 +49,8 @@ pub struct Plan {
     pub table: CorpusTable,
     /// Which utterances become rows, once they are loaded.
     pub keep_if: Option<RowCondition>,
+    /// The recordings that augmentations draw from.
+    pub banks: Banks,
     /// The columns of the rows.
     pub schema: RowSchema,
     /// By column, what the loader is to do with its cells.
@@ -95,31 +102,49 @@ impl Plan {
                 PlanError::ColumnTwice { column }
             });
         }
-        let sizes = (0..table.len()).map(|row| estimated_bytes(&pipeline, &schema, table.duration_s(row)));
-        let (shards, estimated_bytes) = cut_shards(sizes, pipeline.write.member().shard_bytes());
+        let copies = pipeline.copies();
+        let variants = (copies.end() - copies.start() + 1) as usize;
+        if table.len().checked_mul(variants).is_none_or(|entries| entries > MOST_ENTRIES) {
+            return Err(PlanError::TooManyEntries { utterances: table.len(), variants, most: MOST_ENTRIES });
+        }
+        let sizes = (0..table.len())
+            .map(|row| estimated_bytes(&pipeline, &schema, table.duration_s(row)).saturating_mul(variants as u64));
+        let (utterances, estimated_bytes) = cut_shards(sizes, pipeline.write.member().shard_bytes());
+        // The variants of an utterance stay together: it is decoded once for them.
+        let shards = utterances.iter().map(|range| range.start * variants..range.end * variants).collect::<Vec<_>>();
         let corpus_hash = corpus_hash(&table);
         let at_load = at_load(&pipeline, variables)?;
-        let hash = hash(&pipeline, keep_if.as_ref(), &at_load, &corpus_hash, &shards);
-        Ok(Self { pipeline, table, keep_if, schema, at_load, shards, hash, corpus_hash, estimated_bytes })
+        let banks = banks(&pipeline, &table, variables)?;
+        let hash = hash(&pipeline, keep_if.as_ref(), &at_load, &banks, &corpus_hash, &shards);
+        Ok(Self { pipeline, table, keep_if, banks, schema, at_load, shards, hash, corpus_hash, estimated_bytes })
     }
 
     /// The entry at `position`. Positions count through the shards, from 0.
     #[must_use]
     pub fn entry(&self, position: usize) -> Entry {
-        Entry { utterance: position, copy: 0 }
+        let variants = self.variants();
+        Entry { utterance: position / variants, copy: self.pipeline.copies().start() + (position % variants) as u32 }
+    }
+
+    /// How many entries each utterance has: itself, its copies, or both.
+    #[must_use]
+    pub fn variants(&self) -> usize {
+        let copies = self.pipeline.copies();
+        (copies.end() - copies.start() + 1) as usize
     }
 
     /// The number of entries: rows and rejects together.
     #[must_use]
     pub fn num_entries(&self) -> usize {
-        self.table.len()
+        self.table.len() * self.variants()
     }
 
-    /// Hours of sound behind the entries, as far as their lengths are known.
+    /// Hours of sound behind the entries, as far as their lengths are known, and before augmentation changes them.
     #[must_use]
     pub fn hours(&self) -> f64 {
-        (0..self.table.len()).filter_map(|row| self.table.duration_s(row)).fold(0.0, |sum, length| sum + length)
-            / 3600.0
+        let hours =
+            (0..self.table.len()).filter_map(|row| self.table.duration_s(row)).fold(0.0, |sum, s| sum + s) / 3600.0;
+        hours * self.variants() as f64
     }
 
     /// The number of utterances whose length is not known before they are decoded.
@@ -171,6 +196,13 @@ fn at_load(pipeline: &Pipeline, variables: &Variables) -> Result<IndexMap<String
     rows.filter(|rows| !matches!(rows, Ok((_, rows)) if rows.is_empty())).collect()
 }
 
+/// The recordings that the pipeline's augmentations draw from.
+fn banks(pipeline: &Pipeline, table: &CorpusTable, variables: &Variables) -> Result<Banks, PlanError> {
+    let Some(augment) = &pipeline.augment else { return Ok(Banks::default()) };
+    let method = pipeline.resample.as_ref().map_or_else(Method::default, |resample| resample.method);
+    Ok(augment.open(Around { variables, method, utterances: Some((table, &pipeline.load)) })?)
+}
+
 /// Channels that a recording is taken to have where all are kept, to estimate sizes only.
 const NOMINAL_CHANNELS: u64 = 2;
 
@@ -211,6 +243,7 @@ fn hash(
     pipeline: &Pipeline,
     keep_if: Option<&RowCondition>,
     at_load: &IndexMap<String, Vec<serde_json::Value>>,
+    banks: &Banks,
     corpus_hash: &str,
     shards: &[Range<usize>],
 ) -> String {
@@ -229,6 +262,10 @@ fn hash(
     line(keep_if.map_or("", RowCondition::sql));
     // The statistics are in it, of which the pipeline has the path.
     line(&json!(at_load).to_string());
+    for (place, bank) in banks.iter() {
+        line(place);
+        line(&bank.fingerprint());
+    }
     line(corpus_hash);
     for shard in shards {
         hasher.update(&(shard.end as u64).to_le_bytes());

@@ -69,6 +69,12 @@ pub enum RunError {
         /// What was wrong.
         reject: Box<Reject>,
     },
+    /// There is no such row in the plan.
+    #[error("the plan has no row `{key}`")]
+    NoRow {
+        /// The key.
+        key: String,
+    },
     /// The run was asked to stop.
     #[error("interrupted with {left} of {shards} shards to go")]
     Interrupted {

@@ -3,16 +3,22 @@
 mod cell;
 mod commit;
 mod error;
+mod failure;
+mod features;
 mod keep_if;
 mod lock;
 mod order;
+mod reader;
+mod replay;
 mod row;
 mod shard;
 mod share;
 mod trial;
+mod worker;
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,15 +30,17 @@ use crate::plan::{Plan, PlanFile, differences};
 
 pub use commit::{Progress, commit, progress};
 pub use error::RunError;
-pub use row::{reject_codes, warning_codes};
+pub use failure::{reject_codes, warning_codes};
+pub use replay::{replay, replay_sound};
 pub use share::{Share, ShareError};
 pub use trial::{Trial, try_out};
 
 use commit::{committed, join};
+use failure::WorldFault;
 use lock::{Lock, PlanLock};
 use order::{End, in_order};
-use row::{Fault, Worker};
 use shard::ShardInWork;
+use worker::Worker;
 
 /// How a plan is carried out. Nothing here changes a byte of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +67,12 @@ pub trait Watch: Sync {
     /// The run starts: `entries` rows are to be made, of `seconds` of sound as far as that is known; other shards are
     /// already done.
     fn start(&self, entries: usize, seconds: f64, shards: usize, shards_done: usize);
-    /// A row was made of `seconds` of sound.
-    fn row(&self, seconds: f64);
+    /// An entry of so many planned seconds is done: so many seconds were heard to the end, so many rows came of it.
+    fn entry(&self, planned_seconds: f64, heard_seconds: f64, rows: usize);
     /// A row was made of a recording that has something wrong.
     fn warning(&self, warning: &Warning);
-    /// An utterance of so many planned seconds was left out, after so many were heard to the end.
-    fn reject(&self, reject: &Reject, planned_seconds: f64, heard_seconds: f64);
+    /// An utterance or a segment of one was left out.
+    fn reject(&self, reject: &Reject);
     /// A shard was committed.
     fn shard(&self, shard: usize);
 }
@@ -75,9 +83,9 @@ pub struct Silent;
 
 impl Watch for Silent {
     fn start(&self, _: usize, _: f64, _: usize, _: usize) {}
-    fn row(&self, _: f64) {}
+    fn entry(&self, _: f64, _: f64, _: usize) {}
     fn warning(&self, _: &Warning) {}
-    fn reject(&self, _: &Reject, _: f64, _: f64) {}
+    fn reject(&self, _: &Reject) {}
     fn shard(&self, _: usize) {}
 }
 
@@ -122,21 +130,21 @@ struct Work {
     mine: Vec<usize>,
     /// Those of them that are not committed.
     missing: Vec<usize>,
-    /// Rejects in those that are, as far as something is wrong with them.
-    rejects: usize,
+    /// Entries in those that are that gave no row, because something is wrong with them.
+    faults: usize,
 }
 
 impl Work {
     fn find(plan: &Plan, folder: &DatasetFolder, share: Share) -> Result<Self, RunError> {
         let mine: Vec<usize> = (0..plan.shards.len()).filter(|shard| share.holds(*shard)).collect();
-        let (mut missing, mut rejects) = (Vec::new(), 0);
+        let (mut missing, mut faults) = (Vec::new(), 0);
         for shard in &mine {
             match committed(folder, &plan.hash, *shard)? {
-                Some(record) => rejects += record.rejects.iter().filter(|reject| reject.is_fault()).count(),
+                Some(record) => faults += record.rejects.iter().filter(|reject| reject.is_lost()).count(),
                 None => missing.push(*shard),
             }
         }
-        Ok(Self { mine, missing, rejects })
+        Ok(Self { mine, missing, faults })
     }
 }
 
@@ -201,67 +209,69 @@ fn make_shards(
     plan: &Plan,
     folder: &DatasetFolder,
     pool: &ThreadPool,
-    Work { mine, missing, mut rejects }: Work,
+    Work { mine, missing, mut faults }: Work,
     watch: &dyn Watch,
     stop: &AtomicBool,
 ) -> Result<(), RunError> {
-    let positions: Vec<usize> = missing.iter().flat_map(|shard| plan.shards[*shard].clone()).collect();
+    let chunks: Vec<Range<usize>> =
+        missing.iter().flat_map(|shard| chunks(plan.shards[*shard].clone(), plan.variants())).collect();
+    let entries_left = chunks.iter().map(ExactSizeIterator::len).sum();
     let planned_seconds = |position: usize| plan.table.duration_s(plan.entry(position).utterance).unwrap_or(0.0);
     // The sum of no floats is −0.0.
-    let seconds = positions.iter().fold(0.0, |sum, position| sum + planned_seconds(*position));
-    watch.start(positions.len(), seconds, mine.len(), mine.len() - missing.len());
+    let seconds = chunks.iter().flat_map(Clone::clone).fold(0.0, |sum, position| sum + planned_seconds(position));
+    watch.start(entries_left, seconds, mine.len(), mine.len() - missing.len());
 
     // A worker's shards may hold more than their share of bad files: the fraction is that of the whole plan.
     let entries = plan.num_entries();
     let most_rejects = (plan.pipeline.load.max_reject_fraction * entries as f64).floor() as usize;
-    let too_many = |rejects: usize, last: Box<Reject>| RunError::TooManyRejects {
-        rejects,
-        entries,
-        max_reject_fraction: plan.pipeline.load.max_reject_fraction,
-        last,
+    let mut fault = |reject: &Reject| {
+        let last = Box::new(reject.clone());
+        faults += 1;
+        if plan.pipeline.load.on_error == OnError::Stop {
+            return Err(RunError::Stopped { reject: last });
+        }
+        if faults > most_rejects {
+            let max_reject_fraction = plan.pipeline.load.max_reject_fraction;
+            return Err(RunError::TooManyRejects { rejects: faults, entries, max_reject_fraction, last });
+        }
+        Ok(())
     };
 
     let mut left = missing.iter().copied();
     let mut current: Option<ShardInWork<'_>> = None;
     let end = in_order(
         pool,
-        positions.len(),
+        chunks.len(),
         stop,
         || Worker::new(plan),
-        |worker, job| worker.make(plan.entry(positions[job])),
-        |job, outcome| {
-            let mut shard = match current.take() {
-                Some(shard) => shard,
-                None => match left.next() {
-                    Some(number) => ShardInWork::start(plan, folder, number)?,
-                    None => unreachable!("every position belongs to a missing shard"),
-                },
-            };
-            match outcome {
-                Ok(row) => {
-                    watch.row(row.seconds());
-                    if let Some(warning) = &row.warning {
-                        watch.warning(warning);
-                    }
-                    shard.push(plan.entry(positions[job]), row)?;
+        |worker, job| chunks[job].clone().map(|position| worker.make(plan.entry(position))).collect::<Vec<_>>(),
+        |job, outcomes| {
+            for (position, outcome) in chunks[job].clone().zip(outcomes) {
+                let mut shard = match current.take() {
+                    Some(shard) => shard,
+                    None => match left.next() {
+                        Some(number) => ShardInWork::start(plan, folder, number)?,
+                        None => unreachable!("every position belongs to a missing shard"),
+                    },
+                };
+                let made = match outcome {
+                    Ok(made) => made,
+                    Err(WorldFault { path, source }) => return Err(RunError::Input { path, source }),
+                };
+                made.warnings.iter().for_each(|warning| watch.warning(warning));
+                made.rejects.iter().for_each(|reject| watch.reject(reject));
+                watch.entry(planned_seconds(position), made.heard_s, made.rows.len());
+                if made.is_fault()
+                    && let Some(reject) = made.rejects.iter().find(|reject| reject.is_fault())
+                {
+                    fault(reject)?;
                 }
-                Err(Fault::World { path, source }) => return Err(RunError::Input { path, source }),
-                Err(Fault::Utterance { reject, seconds }) => {
-                    watch.reject(&reject, planned_seconds(positions[job]), seconds);
-                    if reject.is_fault() && plan.pipeline.load.on_error == OnError::Stop {
-                        return Err(RunError::Stopped { reject });
-                    }
-                    rejects += usize::from(reject.is_fault());
-                    if rejects > most_rejects {
-                        return Err(too_many(rejects, reject));
-                    }
-                    shard.reject(*reject);
+                shard.push(plan.entry(position), made)?;
+                if position + 1 == shard.end() {
+                    watch.shard(shard.finish()?);
+                } else {
+                    current = Some(shard);
                 }
-            }
-            if positions[job] + 1 == shard.end() {
-                watch.shard(shard.finish()?);
-            } else {
-                current = Some(shard);
             }
             Ok(())
         },
@@ -273,4 +283,15 @@ fn make_shards(
             Err(RunError::Interrupted { left: left.count() + usize::from(current.is_some()), shards: mine.len() })
         }
     }
+}
+
+/// The positions of a shard in jobs: the variants of an utterance together, so that it is decoded once for them, but not so many
+/// that their rows fill the memory.
+fn chunks(shard: Range<usize>, variants: usize) -> impl Iterator<Item = Range<usize>> {
+    /// Variants of one job.
+    const MOST: usize = 8;
+    let utterances = shard.step_by(variants);
+    utterances.flat_map(move |first| {
+        (first..first + variants).step_by(MOST).map(move |start| start..(start + MOST).min(first + variants))
+    })
 }

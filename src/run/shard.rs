@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use indexmap::IndexMap;
 
-use crate::manifest::{DatasetFolder, Moments, Reject, ShardEntry, ShardRecord, write_json};
-use crate::plan::{Entry, Plan, row_key};
-use crate::write::{Row, ShardFile, WriteRows};
+use crate::manifest::{DatasetFolder, Moments, ShardEntry, ShardRecord, write_json};
+use crate::plan::{Entry, Plan, row_key, segment_id};
+use crate::write::{Row, ShardFile, WriteError, WriteRows};
 
-use super::row::MadeRow;
+use super::row::{Made, MadeRow};
 use super::{RunError, remove_file};
 
 /// A shard whose rows are being written. Dropped before it is finished, it leaves nothing.
@@ -38,6 +38,7 @@ impl<'p> ShardInWork<'p> {
             moments: columns()
                 .map(|column| (column.name.clone(), Moments::empty(column.bins.unwrap_or(1))))
                 .collect::<IndexMap<_, _>>(),
+            utterances: 0,
             rejects: Vec::new(),
             warnings: Vec::new(),
         };
@@ -49,21 +50,20 @@ impl<'p> ShardInWork<'p> {
         self.entries.end
     }
 
-    pub(super) fn push(&mut self, entry: Entry, made: MadeRow) -> Result<(), RunError> {
-        let table = &self.plan.table;
-        let id = table.id(entry.utterance);
-        let row = Row {
-            key: &row_key(id, entry.copy),
-            table,
-            utterance: entry.utterance,
-            copy: entry.copy,
-            num_samples: made.num_samples,
-            sample_rate: made.sample_rate,
-            augmentation: None,
-            sound: &made.sound,
-            cells: &made.cells,
-        };
-        self.writer.push(&row).map_err(|source| RunError::shard(&self.place(), source))?;
+    /// Takes what became of the next entry.
+    pub(super) fn push(&mut self, entry: Entry, made: Made) -> Result<(), RunError> {
+        self.record.utterances += 1;
+        for row in made.rows {
+            self.push_row(entry, &row)?;
+        }
+        self.record.rejects.extend(made.rejects);
+        self.record.warnings.extend(made.warnings);
+        Ok(())
+    }
+
+    fn push_row(&mut self, entry: Entry, made: &MadeRow) -> Result<(), RunError> {
+        write_row(self.writer.as_mut(), self.plan, entry, made)
+            .map_err(|source| RunError::shard(&self.place(), source))?;
         self.record.entry.rows += 1;
         self.record.entry.audio_s += made.seconds();
         for (frames, cell) in self.record.frames.values_mut().zip(&made.cells) {
@@ -72,12 +72,7 @@ impl<'p> ShardInWork<'p> {
         for (sum, moments) in self.record.moments.values_mut().zip(&made.moments) {
             sum.merge(moments);
         }
-        self.record.warnings.extend(made.warning);
         Ok(())
-    }
-
-    pub(super) fn reject(&mut self, reject: Reject) {
-        self.record.rejects.push(reject);
     }
 
     /// Puts the shard's file in place, then its record, which makes it count.
@@ -94,4 +89,27 @@ impl<'p> ShardInWork<'p> {
     fn place(&self) -> std::path::PathBuf {
         self.folder.path().join(&self.record.entry.path)
     }
+}
+
+/// Hands a row to a shard's writer.
+pub(super) fn write_row(
+    writer: &mut dyn WriteRows,
+    plan: &Plan,
+    entry: Entry,
+    made: &MadeRow,
+) -> Result<(), WriteError> {
+    let id = plan.table.id(entry.utterance);
+    let segment_id = made.segment.map(|number| segment_id(id, number));
+    writer.push(&Row {
+        key: &row_key(segment_id.as_deref().unwrap_or(id), entry.copy),
+        table: &plan.table,
+        utterance: entry.utterance,
+        copy: entry.copy,
+        words: made.words,
+        num_samples: made.num_samples,
+        sample_rate: made.sample_rate,
+        augmentation: made.augmentation.as_deref(),
+        sound: &made.sound,
+        cells: &made.cells,
+    })
 }

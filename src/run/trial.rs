@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::plan::Plan;
 
 use super::order::in_order;
-use super::row::{Fault, Worker};
+use super::worker::Worker;
 use super::{RunError, pool};
 
 /// What a trial came to.
@@ -46,13 +46,9 @@ pub fn try_out(plan: &Plan, threads: usize, time: Duration) -> Result<Trial, Run
         tried,
         &stop,
         || Worker::new(plan),
-        |worker, job| worker.make(plan.entry(job * entries / tried)),
-        |_, outcome| {
-            let heard = match outcome {
-                Ok(row) => row.seconds(),
-                Err(Fault::Utterance { seconds, .. }) => seconds,
-                Err(Fault::World { .. }) => 0.0,
-            };
+        |worker, job| vec![worker.make(plan.entry(job * entries / tried))],
+        |_, outcomes| {
+            let heard = outcomes.into_iter().flatten().fold(0.0, |sum, made| sum + made.heard_s);
             trial.utterances += usize::from(heard > 0.0);
             trial.sound_s += heard;
             if started.elapsed() >= time {

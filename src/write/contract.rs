@@ -7,7 +7,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use thiserror::Error;
 
-use crate::audio::Hertz;
+use crate::audio::{Hertz, Words};
 use crate::corpus::{CorpusTable, Kind};
 use crate::manifest::{ColumnSchema, Dtype};
 
@@ -161,7 +161,7 @@ pub struct Cell {
 /// One row on its way into a shard.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
-    /// `id`, or `id~1` for copy 1.
+    /// `id`, `id~1` for copy 1, `id@3~1` for segment 3 of that.
     pub key: &'a str,
     /// The corpus, and the utterance's row in it.
     pub table: &'a CorpusTable,
@@ -169,6 +169,8 @@ pub struct Row<'a> {
     pub utterance: usize,
     /// 0 for the original, 1 and up for augmented copies.
     pub copy: u32,
+    /// Whether it still holds the words of the corpus: else its `text` is null.
+    pub words: Words,
     /// Samples that the features were made from.
     pub num_samples: u64,
     /// Their rate.
@@ -179,6 +181,14 @@ pub struct Row<'a> {
     pub sound: &'a [f64],
     /// The features, in the order of the schema.
     pub cells: &'a [Cell],
+}
+
+impl<'a> Row<'a> {
+    /// What is said in it, as far as that is known.
+    #[must_use]
+    pub fn text(&self) -> Option<&'a str> {
+        self.table.text(self.utterance).filter(|_| self.words == Words::Kept)
+    }
 }
 
 /// The YAML side of a shard format.

@@ -37,7 +37,7 @@ impl Fixed {
         self.key.append_value(row.key);
         self.id.append_value(table.id(utterance));
         self.copy.append_value(row.copy as i32);
-        self.text.append_option(table.text(utterance));
+        self.text.append_option(row.text());
         self.speaker.append_option(table.speaker(utterance));
         self.language.append_option(table.language(utterance));
         self.num_samples.append_value(row.num_samples as i64);

@@ -1,0 +1,106 @@
+//! `wavemill replay`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use arrow::array::RecordBatch;
+use clap::Args;
+
+use crate::manifest::{DatasetFolder, Manifest};
+use crate::plan::{Plan, PlanFile, differences};
+use crate::run;
+use crate::variables::Variables;
+
+use super::exit::Failure;
+use super::inspect::augmentations;
+use super::rows::{Reader, cell_text};
+use super::{print, shown, variable};
+
+/// Make one row of a dataset again, from its manifest and corpus, and hold it against the dataset byte for byte
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// The folder of the dataset
+    dir: PathBuf,
+    /// The key of the row
+    key: String,
+    /// The value of a `${NAME}` in the pipeline; the environment is asked next
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
+    variables: Vec<(String, String)>,
+    /// Write the row, alone, as a file of the dataset's format
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write the sound that the row's features are made from, as a WAV of floats
+    #[arg(long, value_name = "FILE")]
+    wav: Option<PathBuf>,
+}
+
+impl Replay {
+    pub(super) fn execute(&self) -> Result<(), Failure> {
+        let folder = DatasetFolder::new(&self.dir);
+        let manifest = Manifest::read(&folder)?;
+        let reader = Reader::new(&folder, &manifest)?;
+        let stored = reader.find(&self.key)?;
+        let plan = Plan::make(reader.pipeline.clone(), &Variables::with_environment(self.variables.iter().cloned()))?;
+        let mut text = String::new();
+        if plan.hash != manifest.plan_hash
+            && let Ok(Some(file)) = PlanFile::open(&folder.plan())
+        {
+            for difference in differences(&file.head, &plan.head()) {
+                text.push_str(&format!("the dataset was made of something else: {difference}\n"));
+            }
+        }
+        let made = self.make(&plan, &reader)?;
+        let different: Vec<String> = stored
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .filter(|name| stored.column_by_name(name) != made.column_by_name(name))
+            .collect();
+        if !different.is_empty() {
+            print(&text)?;
+            return Err(Failure::NotTheSame { key: self.key.clone(), columns: different });
+        }
+        for line in augmentations(&cell_text(&stored, "augmentation", 0)).iter().filter(|line| !line.is_empty()) {
+            text.push_str(&format!("  {line}\n"));
+        }
+        if let Some(path) = &self.wav {
+            let sound = run::replay_sound(&plan, &self.key)?;
+            write_wav(path, &sound).map_err(|source| Failure::Wav { path: path.clone(), source })?;
+            text.push_str(&format!("its sound is in {}\n", shown(path)));
+        }
+        text.push_str(&format!("`{}` is the same, byte for byte, in all {} columns\n", self.key, stored.num_columns()));
+        print(&text)
+    }
+
+    /// The row, made again.
+    fn make(&self, plan: &Plan, reader: &Reader<'_>) -> Result<RecordBatch, Failure> {
+        let format = reader.pipeline.write.member();
+        let temporary =
+            std::env::temp_dir().join(format!("wavemill-replay-{}.{}", std::process::id(), format.extension()));
+        let place = self.out.as_ref().unwrap_or(&temporary);
+        run::replay(plan, &self.key, place)?;
+        let read = format.read(place, None).and_then(|mut batches| batches.next().transpose());
+        if self.out.is_none() {
+            // What is left in the system's folder for such things is the system's to remove.
+            let _ = fs::remove_file(&temporary);
+        }
+        let read = read.map_err(|source| Failure::Shard { path: place.clone(), source })?;
+        read.ok_or_else(|| Failure::NoRow { key: self.key.clone(), near: None })
+    }
+}
+
+/// Writes sound as a WAV of floats, so that nothing is clipped or rounded.
+fn write_wav(path: &std::path::Path, sound: &crate::audio::Waveform) -> Result<(), hound::Error> {
+    let spec = hound::WavSpec {
+        channels: u16::try_from(sound.channels.len()).unwrap_or(u16::MAX),
+        sample_rate: sound.sample_rate.get(),
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    let mut writer = hound::WavWriter::create(path, spec)?;
+    for frame in 0..sound.num_samples() {
+        sound.channels.iter().try_for_each(|channel| writer.write_sample(channel[frame]))?;
+    }
+    writer.finalize()
+}

@@ -1,0 +1,73 @@
+//! One row made again, from the plan alone.
+
+use std::path::Path;
+
+use crate::audio::Waveform;
+use crate::plan::{Entry, Plan, row_key, segment_id};
+use crate::write::ShardFile;
+
+use super::RunError;
+use super::failure::WorldFault;
+use super::shard::write_row;
+use super::worker::Worker;
+
+/// Makes the row `key` of a plan again and writes it, alone, into a shard at `place`.
+///
+/// # Errors
+///
+/// The plan has no such row, the row is a reject, or the disk fails.
+pub fn replay(plan: &Plan, key: &str, place: &Path) -> Result<(), RunError> {
+    let (entry, segment) = find(plan, key)?;
+    let made = Worker::new(plan).make(entry).map_err(|WorldFault { path, source }| RunError::Input { path, source })?;
+    let Some(row) = made.rows.iter().find(|row| row.segment == segment) else {
+        let reject = made.rejects.into_iter().next().ok_or_else(|| RunError::NoRow { key: key.to_owned() })?;
+        return Err(RunError::Stopped { reject: Box::new(reject) });
+    };
+    let file = ShardFile::create(place).map_err(|source| RunError::file(place, source))?;
+    let written = plan.pipeline.write.member().start(&plan.schema, file).and_then(|mut writer| {
+        write_row(writer.as_mut(), plan, entry, row)?;
+        writer.finish()
+    });
+    let file = written.map_err(|source| RunError::shard(place, source))?;
+    file.commit().map_err(|source| RunError::file(place, source))?;
+    Ok(())
+}
+
+/// The sound of the row `key`, as its features are made from it.
+///
+/// # Errors
+///
+/// The plan has no such row, or the row is a reject.
+pub fn replay_sound(plan: &Plan, key: &str) -> Result<Waveform, RunError> {
+    let (entry, segment) = find(plan, key)?;
+    Worker::new(plan).clip(entry, segment).map_err(|failure| match failure.of(plan, entry, segment) {
+        Ok((reject, _)) => RunError::Stopped { reject: Box::new(reject) },
+        Err(WorldFault { path, source }) => RunError::Input { path, source },
+    })
+}
+
+/// Which entry of the plan has the key, and which segment of it. Ids may look like keys: what the plan has decides.
+fn find(plan: &Plan, key: &str) -> Result<(Entry, Option<usize>), RunError> {
+    let numbered = |text: &str, mark: char| {
+        let (rest, number) = text.rsplit_once(mark)?;
+        Some((rest.to_owned(), number.parse::<usize>().ok()?))
+    };
+    let copies = [Some((key.to_owned(), 0)), numbered(key, '~')];
+    for (id, copy) in copies.into_iter().flatten() {
+        let Ok(copy) = u32::try_from(copy) else { continue };
+        if !plan.pipeline.copies().contains(&copy) {
+            continue;
+        }
+        let (id, segment) = match (plan.pipeline.segment.is_empty(), numbered(&id, '@')) {
+            (true, _) => (id, None),
+            (false, Some((id, number))) => (id, Some(number)),
+            (false, None) => continue,
+        };
+        if let Some(utterance) = (0..plan.table.len()).find(|row| plan.table.id(*row) == id) {
+            let found = segment.map_or_else(|| id.clone(), |number| segment_id(&id, number));
+            debug_assert_eq!(row_key(&found, copy), key);
+            return Ok((Entry { utterance, copy }, segment));
+        }
+    }
+    Err(RunError::NoRow { key: key.to_owned() })
+}

@@ -1,0 +1,279 @@
+//! One thread's work: an entry of the plan made into rows. Load, resample, segment, augment, featurize.
+//!
+//! Where nothing is cut or augmented, blocks go straight from the decoder to the features, and memory does not grow with the
+//! recording. Else the utterance is in memory whole, once for all of its variants.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::audio::{Waveform, Words};
+use crate::augment::{Augmenter, Told};
+use crate::isolation::isolated;
+use crate::load::{Channels, Quality, QualityColumns};
+use crate::manifest::Warning;
+use crate::plan::{Entry, Plan, segment_id};
+use crate::seed::Draws;
+use crate::segment::{cut, take};
+
+use super::cell::CELL_BYTES;
+use super::failure::{Failure, Panic, SegmentError, UNUSABLE, WorldFault};
+use super::features::Features;
+use super::keep_if::{Heard, keep};
+use super::reader::{Found, Reader};
+use super::row::{Made, MadeRow};
+
+/// Samples that go to the extractors at once, from memory: few enough to stay near the processor.
+const BLOCK: usize = 1 << 14;
+
+/// What one thread keeps from utterance to utterance: decoders' blocks, filters and FFT plans.
+pub(super) struct Worker<'p> {
+    plan: &'p Plan,
+    reader: Reader,
+    features: Features,
+    augmenter: Option<Augmenter>,
+    /// The utterance that was loaded last, for its further variants.
+    loaded: Option<Loaded>,
+    /// What the thread is at, should it panic.
+    stage: &'static str,
+}
+
+/// An utterance in memory.
+struct Loaded {
+    utterance: usize,
+    sound: Waveform,
+    found: Found,
+    /// The parts that become rows, in samples.
+    parts: Vec<Range<usize>>,
+}
+
+impl<'p> Worker<'p> {
+    pub(super) fn new(plan: &'p Plan) -> Self {
+        let augmenter = plan.pipeline.augment.as_ref().map(|settings| Augmenter::new(settings, &plan.banks));
+        let (reader, features) = (Reader::default(), Features::default());
+        Self { plan, reader, features, augmenter, loaded: None, stage: "load" }
+    }
+
+    /// Makes the rows of `entry`. A decoder or extractor that panics costs this utterance and no other.
+    pub(super) fn make(&mut self, entry: Entry) -> Result<Made, WorldFault> {
+        let failure = match isolated(|| self.try_make(entry)) {
+            Ok(Ok(made)) => return Ok(made),
+            Ok(Err(failure)) => failure,
+            Err(text) => {
+                let stage = self.stage;
+                *self = Self::new(self.plan); // what the panic left half done is not used again
+                Failure::Panic { stage, error: Panic::Panicked { text } }
+            }
+        };
+        let (reject, heard_s) = failure.of(self.plan, entry, None)?;
+        Ok(Made { rejects: vec![reject], heard_s, ..Made::default() })
+    }
+
+    fn try_make(&mut self, entry: Entry) -> Result<Made, Failure> {
+        let pipeline = &self.plan.pipeline;
+        if pipeline.segment.is_empty() && pipeline.augment.is_none() {
+            return self.stream(entry);
+        }
+        let loaded = match self.loaded.take() {
+            Some(loaded) if loaded.utterance == entry.utterance => loaded,
+            _ => self.load(entry.utterance)?,
+        };
+        let made = self.make_parts(entry, &loaded);
+        self.loaded = Some(loaded);
+        made
+    }
+
+    /// A row straight from the decoder.
+    fn stream(&mut self, entry: Entry) -> Result<Made, Failure> {
+        let plan = self.plan;
+        self.stage = "load";
+        let opened = self.reader.open(plan, entry.utterance)?;
+        let (rate, channels) = (opened.rate, opened.channels);
+        let who = Draws { seed: plan.pipeline.seed, id: plan.table.id(entry.utterance), copy: entry.copy, channel: 0 };
+        self.features.begin(plan, rate, channels, who)?;
+        let (features, stage) = (&mut self.features, &mut self.stage);
+        let found = self.reader.read(plan, opened, |channel, samples| {
+            *stage = "featurize";
+            features.push(plan, channel, samples)?;
+            *stage = "load";
+            Ok(())
+        })?;
+        self.stage = "keep_if";
+        let heard = Heard { num_samples: found.num_samples, sample_rate: rate, channels, quality: found.quality };
+        judge(plan, entry.utterance, &heard)?;
+        self.stage = "featurize";
+        let (cells, moments) = self.features.finish(plan)?;
+        let row = MadeRow {
+            segment: None,
+            num_samples: found.num_samples,
+            sample_rate: rate,
+            augmentation: None,
+            words: Words::Kept,
+            sound: sound_columns(plan, channels, found.quality.as_ref(), None),
+            cells,
+            moments,
+        };
+        let warnings = load_warning(plan, entry, &found).into_iter().collect();
+        Ok(Made { rows: vec![row], warnings, heard_s: heard.seconds(), ..Made::default() })
+    }
+
+    /// Loads an utterance whole and cuts it.
+    fn load(&mut self, utterance: usize) -> Result<Loaded, Failure> {
+        let plan = self.plan;
+        self.stage = "load";
+        let opened = self.reader.open(plan, utterance)?;
+        let (rate, num_channels) = (opened.rate, opened.channels);
+        let mut channels = vec![Vec::new(); num_channels];
+        let most = CELL_BYTES / size_of::<f32>() / num_channels;
+        let found = self.reader.read(plan, opened, |channel, samples| {
+            let channel: &mut Vec<f32> = &mut channels[channel];
+            if channel.len() + samples.len() > most {
+                return Err(Failure::Segment(SegmentError::TooLong { most: CELL_BYTES }));
+            }
+            channel.extend_from_slice(samples);
+            Ok(())
+        })?;
+        self.stage = "keep_if";
+        let heard =
+            Heard { num_samples: found.num_samples, sample_rate: rate, channels: num_channels, quality: found.quality };
+        judge(plan, utterance, &heard)?;
+        self.stage = "segment";
+        let sound = Waveform { sample_rate: rate, channels };
+        let parts = cut(&plan.pipeline.segment, &sound);
+        if parts.is_empty() {
+            return Err(Failure::Segment(SegmentError::Nothing));
+        }
+        Ok(Loaded { utterance, sound, found, parts })
+    }
+
+    /// The rows of one variant of an utterance, one for each of its parts.
+    fn make_parts(&mut self, entry: Entry, loaded: &Loaded) -> Result<Made, Failure> {
+        let plan = self.plan;
+        let whole = plan.pipeline.segment.is_empty();
+        let mut made = Made::default();
+        made.warnings.extend(load_warning(plan, entry, &loaded.found));
+        for (number, part) in loaded.parts.iter().enumerate() {
+            let segment = (!whole).then_some(number);
+            match self.make_part(entry, loaded, part, segment) {
+                Ok((row, told)) => {
+                    made.heard_s += row.seconds();
+                    made.rows.push(row);
+                    made.warnings.extend(told.unusable.into_iter().map(|(audio, message)| Warning {
+                        id: plan.table.id(entry.utterance).to_owned(),
+                        copy: entry.copy,
+                        audio,
+                        code: UNUSABLE.to_owned(),
+                        message,
+                    }));
+                }
+                Err(failure) if whole => return Err(failure),
+                Err(failure @ Failure::World { .. }) => return Err(failure),
+                Err(failure) => match failure.of(plan, entry, segment) {
+                    Ok((reject, _)) => made.rejects.push(reject),
+                    Err(WorldFault { path, source }) => return Err(Failure::World { path: Some(path), source }),
+                },
+            }
+        }
+        Ok(made)
+    }
+
+    /// The sound of one row: what `wavemill replay` makes heard.
+    pub(super) fn clip(&mut self, entry: Entry, segment: Option<usize>) -> Result<Waveform, Failure> {
+        let loaded = self.load(entry.utterance)?;
+        let part = loaded.parts.get(segment.unwrap_or(0)).ok_or(Failure::Segment(SegmentError::Nothing))?;
+        let id = row_id(self.plan, entry, segment);
+        Ok(self.vary(&loaded.sound, part, self.draws(&id, entry))?.0)
+    }
+
+    fn draws<'a>(&self, id: &'a str, entry: Entry) -> Draws<'a> {
+        Draws { seed: self.plan.pipeline.seed, id, copy: entry.copy, channel: 0 }
+    }
+
+    /// A part of a sound, augmented if it is a copy.
+    fn vary(&mut self, sound: &Waveform, part: &Range<usize>, who: Draws<'_>) -> Result<(Waveform, Told), Failure> {
+        let mut clip = take(sound, part);
+        let mut told = Told::default();
+        if who.copy > 0
+            && let Some(augmenter) = &mut self.augmenter
+        {
+            self.stage = "augment";
+            told = augmenter.apply(&mut clip, who)?;
+        }
+        Ok((clip, told))
+    }
+
+    fn make_part(
+        &mut self,
+        entry: Entry,
+        loaded: &Loaded,
+        part: &Range<usize>,
+        segment: Option<usize>,
+    ) -> Result<(MadeRow, Told), Failure> {
+        let plan = self.plan;
+        let id = row_id(plan, entry, segment);
+        let who = self.draws(&id, entry);
+        let (clip, told) = self.vary(&loaded.sound, part, who)?;
+        self.stage = "featurize";
+        self.features.begin(plan, clip.sample_rate, clip.channels.len(), who)?;
+        for (channel, samples) in clip.channels.iter().enumerate() {
+            samples.chunks(BLOCK).try_for_each(|block| self.features.push(plan, channel, block))?;
+        }
+        let (cells, moments) = self.features.finish(plan)?;
+        let cut_words = plan.pipeline.segment.iter().all(|row| row.member().words() == Words::Kept);
+        let start_s = part.start as f64 / f64::from(clip.sample_rate.get());
+        let row = MadeRow {
+            segment,
+            num_samples: clip.num_samples() as u64,
+            sample_rate: clip.sample_rate,
+            augmentation: (entry.copy > 0).then(|| serde_json::Value::from(told.applied.clone()).to_string()),
+            words: if cut_words { told.words } else { Words::Lost },
+            sound: sound_columns(
+                plan,
+                clip.channels.len(),
+                loaded.found.quality.as_ref(),
+                segment.map(|number| (number, start_s)),
+            ),
+            cells,
+            moments,
+        };
+        Ok((row, told))
+    }
+}
+
+/// The id by which a row draws: its utterance's, or its segment's.
+fn row_id<'p>(plan: &'p Plan, entry: Entry, segment: Option<usize>) -> Cow<'p, str> {
+    let id = plan.table.id(entry.utterance);
+    segment.map_or(Cow::Borrowed(id), |number| Cow::Owned(segment_id(id, number)))
+}
+
+/// Asks `keep_if`.
+fn judge(plan: &Plan, utterance: usize, heard: &Heard) -> Result<(), Failure> {
+    keep(plan, utterance, heard).map_err(|error| Failure::Keep { error, seconds: heard.seconds() })
+}
+
+/// The row's values of [`Pipeline::sound_columns`](crate::pipeline::Pipeline::sound_columns), in their order.
+fn sound_columns(plan: &Plan, channels: usize, quality: Option<&Quality>, segment: Option<(usize, f64)>) -> Vec<f64> {
+    let load = &plan.pipeline.load;
+    let mut values = Vec::with_capacity(plan.schema.sound.len());
+    if load.channels == Channels::Keep {
+        values.push(channels as f64);
+    }
+    if let Some((number, start_s)) = segment {
+        values.extend([number as f64, start_s]);
+    }
+    if load.quality == QualityColumns::Columns {
+        values.extend(quality.into_iter().flat_map(Quality::values));
+    }
+    values
+}
+
+/// What is wrong with a recording that could be read all the same.
+fn load_warning(plan: &Plan, entry: Entry, found: &Found) -> Option<Warning> {
+    let warning = found.warning.as_ref()?;
+    Some(Warning {
+        id: plan.table.id(entry.utterance).to_owned(),
+        copy: entry.copy,
+        audio: plan.table.audio(entry.utterance).to_owned(),
+        code: warning.code().to_owned(),
+        message: warning.to_string(),
+    })
+}
