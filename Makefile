@@ -37,12 +37,13 @@ check: setup ## Check format and lints, as CI does
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-bench: setup ## Measure the hot functions, then resampling and features in turn with their peers (large wheels)
+bench: setup ## Measure the hot functions, then resampling, features and augmentations in turn with their peers (large wheels)
 	cargo bench
 	@test -x "$(VENVS)/compare/bin/python" || python3 -m venv "$(VENVS)/compare"
-	"$(VENVS)/compare/bin/pip" install --quiet --requirement benches/peers/requirements-resample.txt --requirement benches/peers/requirements-featurize.txt
+	"$(VENVS)/compare/bin/pip" install --quiet --requirement benches/peers/requirements-resample.txt --requirement benches/peers/requirements-featurize.txt --requirement benches/peers/requirements-augment.txt
 	"$(VENVS)/compare/bin/python" benches/peers/resample.py
 	"$(VENVS)/compare/bin/python" benches/peers/featurize.py
+	"$(VENVS)/compare/bin/python" benches/peers/augment.py
 
 golden: ## Remake the reference outputs of the peers (downloads several GB of wheels)
 	python3 fixtures/golden/make.py
@@ -50,7 +51,7 @@ golden: ## Remake the reference outputs of the peers (downloads several GB of wh
 
 docs: setup ## Remake the pages of docs/ that come from the code
 	cargo build --quiet
-	for family in stages corpus featurize transform write; do cargo run --quiet -- list --markdown $$family > docs/$$family.md; done
+	for family in stages corpus segment augment featurize transform write; do cargo run --quiet -- list --markdown $$family > docs/$$family.md; done
 	cargo run --quiet -- list --rejects > docs/rejects.md
 	cargo run --quiet -- schema > docs/pipeline.schema.json
 	MAKE_DOCS=1 cargo test --quiet --test integration codecs::every_codec

@@ -17,6 +17,8 @@ fn the_pages_made_from_the_code_are_up_to_date() {
     for (page, arguments) in [
         ("stages.md", &["list", "--markdown", "stages"][..]),
         ("corpus.md", &["list", "--markdown", "corpus"][..]),
+        ("segment.md", &["list", "--markdown", "segment"]),
+        ("augment.md", &["list", "--markdown", "augment"]),
         ("featurize.md", &["list", "--markdown", "featurize"]),
         ("transform.md", &["list", "--markdown", "transform"]),
         ("write.md", &["list", "--markdown", "write"]),
@@ -42,6 +44,13 @@ fn every_example_of_every_family_is_a_valid_pipeline() {
                     "version: 1\ncorpus: {{ audio_folder: {{ root: x }} }}\nresample: {{ rate_hz: 16000 }}\nfeaturize: {{ column: [{}] }}\n",
                     flow(entry.example)
                 ),
+                "augment" | "segment" => format!(
+                    "version: 1\ncorpus: {{ audio_folder: {{ root: x }} }}\n{}\nfeaturize: {{ sound: [waveform: {{}}] }}\n",
+                    match family.name {
+                        "segment" => format!("segment: [{}]", flow(entry.example)),
+                        _ => format!("augment: {{ chain: [{}] }}", flow(entry.example)),
+                    }
+                ),
                 "transform" => format!(
                     "version: 1\ncorpus: {{ audio_folder: {{ root: x }} }}\nresample: {{ rate_hz: 16000 }}\nfeaturize: {{ column: [kaldi_fbank: {{}}, {}] }}\n",
                     flow(entry.example)
@@ -53,7 +62,7 @@ fn every_example_of_every_family_is_a_valid_pipeline() {
             };
             let file = tempfile::NamedTempFile::new().unwrap();
             fs::write(file.path(), &pipeline).unwrap();
-            let variables = ["CORPUS", "COMMON_VOICE", "LIBRISPEECH", "MANIFEST"].map(|name| format!("{name}=x"));
+            let variables = ["CORPUS", "COMMON_VOICE", "LIBRISPEECH", "MANIFEST", "NOISE", "RIR"].map(|name| format!("{name}=x"));
             let mut command = wavemill(&["check", file.path().to_str().unwrap()]);
             for variable in &variables {
                 command.args(["--var", variable]);

@@ -1,5 +1,6 @@
 //! Integration tests: the real command over real files.
 
+mod augment;
 mod broken_files;
 mod broken_pipelines;
 mod codecs;

@@ -150,3 +150,137 @@ pub(super) fn checked(sound: &Waveform) -> Result<(), AugmentError> {
     let finite = sound.channels.iter().all(|channel| highest(channel) < f32::INFINITY.to_bits());
     if finite { Ok(()) } else { Err(AugmentError::NotFinite) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::Range;
+    use crate::augment::testing::{WHO, augmenter, sine};
+    use crate::augment::{Augmentation, Augmenter, Banks, Gain, OneOf, PolarityInversion, SomeOf, Told};
+    use crate::seed::Draws;
+
+    fn gain(gain_db: f64, probability: f64) -> Augments {
+        Gain { gain_db: Range::fixed(gain_db), probability: Probability::try_from(probability).unwrap() }.into()
+    }
+
+    /// What is applied to so many utterances, each by the gains in their order.
+    fn applied(row: impl Into<Augments>, utterances: usize) -> Vec<Vec<f64>> {
+        let mut augmenter = augmenter(row);
+        let mut sound = sine(440.0, 0.1, 1_000);
+        sound.channels[0].truncate(4);
+        let gains = |told: Told| told.applied.iter().map(|entry| entry["gain"]["gain_db"].as_f64().unwrap()).collect();
+        let draws = |number: usize| format!("utt-{number}");
+        (0..utterances)
+            .map(|number| gains(augmenter.apply(&mut sound.clone(), Draws { id: &draws(number), ..WHO }).unwrap()))
+            .collect()
+    }
+
+    fn share(outcomes: &[Vec<f64>], of: impl Fn(&[f64]) -> bool) -> f64 {
+        outcomes.iter().filter(|gains| of(gains)).count() as f64 / outcomes.len() as f64
+    }
+
+    /// Within four standard deviations of a share of so many draws.
+    fn near(share: f64, expected: f64, draws: usize) -> bool {
+        (share - expected).abs() < 4.0 * (expected * (1.0 - expected) / draws as f64).sqrt()
+    }
+
+    const MANY: usize = 10_000;
+
+    #[test]
+    fn a_probability_is_honoured() {
+        for probability in [0.05, 0.3, 0.5, 0.9] {
+            let outcomes = applied(gain(1.0, probability), MANY);
+            assert!(near(share(&outcomes, |gains| !gains.is_empty()), probability, MANY), "{probability}");
+        }
+        assert_eq!(share(&applied(gain(1.0, 0.0), MANY), <[f64]>::is_empty), 1.0);
+        assert_eq!(share(&applied(gain(1.0, 1.0), MANY), <[f64]>::is_empty), 0.0);
+    }
+
+    #[test]
+    fn a_group_shares_one_probability() {
+        let group = Chain {
+            transforms: vec![gain(1.0, 1.0), gain(2.0, 1.0)],
+            probability: Probability::try_from(0.3).unwrap(),
+            ..Chain::default()
+        };
+        let outcomes = applied(group, MANY);
+        assert!(outcomes.iter().all(|gains| gains.is_empty() || *gains == [1.0, 2.0]));
+        assert!(near(share(&outcomes, |gains| !gains.is_empty()), 0.3, MANY));
+    }
+
+    #[test]
+    fn every_order_is_as_likely() {
+        let transforms = vec![gain(1.0, 1.0), gain(2.0, 1.0), gain(3.0, 1.0)];
+        let outcomes = applied(Chain { transforms, order: Order::Shuffled, ..Chain::default() }, MANY);
+        for order in [[1., 2., 3.], [1., 3., 2.], [2., 1., 3.], [2., 3., 1.], [3., 1., 2.], [3., 2., 1.]] {
+            assert!(near(share(&outcomes, |gains| *gains == order), 1.0 / 6.0, MANY), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn one_is_chosen_by_weight() {
+        let transforms = vec![gain(1.0, 1.0), gain(2.0, 1.0), gain(3.0, 1.0)];
+        let weighted = OneOf { transforms: transforms.clone(), weights: vec![3.0, 0.0, 1.0], ..OneOf::default() };
+        let outcomes = applied(weighted, MANY);
+        assert!(near(share(&outcomes, |gains| *gains == [1.0]), 0.75, MANY));
+        assert_eq!(share(&outcomes, |gains| *gains == [2.0]), 0.0);
+        let even = applied(OneOf { transforms, ..OneOf::default() }, MANY);
+        assert!(near(share(&even, |gains| *gains == [2.0]), 1.0 / 3.0, MANY));
+    }
+
+    #[test]
+    fn some_are_chosen_in_the_order_written() {
+        let transforms = vec![gain(1.0, 1.0), gain(2.0, 1.0), gain(3.0, 1.0)];
+        let some = SomeOf { transforms, number: [1, 2], order: Order::Listed, probability: Probability::ALWAYS };
+        let outcomes = applied(some, MANY);
+        assert!(outcomes.iter().all(|gains| gains.is_sorted() && (1..=2).contains(&gains.len())));
+        assert!(near(share(&outcomes, |gains| gains.len() == 1), 0.5, MANY));
+        for pair in [[1.0, 2.0], [1.0, 3.0], [2.0, 3.0]] {
+            assert!(near(share(&outcomes, |gains| *gains == pair), 1.0 / 6.0, MANY), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn another_probability_changes_no_parameter() {
+        let drawn = |probability: f64| {
+            let row = Gain { probability: Probability::try_from(probability).unwrap(), ..Gain::default() };
+            applied(row, 1_000)
+        };
+        let (always, sometimes) = (drawn(1.0), drawn(0.5));
+        assert!(always.iter().zip(&sometimes).all(|(one, other)| other.is_empty() || one == other));
+    }
+
+    #[test]
+    fn what_is_not_finite_or_nothing_is_refused() {
+        let mut augmenter = augmenter(PolarityInversion::default());
+        let mut sound = sine(440.0, 0.1, 8_000);
+        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            sound.channels[0][77] = wrong;
+            assert!(matches!(augmenter.apply(&mut sound.clone(), WHO), Err(AugmentError::NotFinite)));
+        }
+        sound.channels[0].clear();
+        assert!(matches!(augmenter.apply(&mut sound, WHO), Err(AugmentError::NothingLeft)));
+        // Finite before, and not after.
+        let mut loud = sine(440.0, 3e38, 8_000);
+        let mut louder = super::super::testing::augmenter(gain(20.0, 1.0));
+        assert!(matches!(louder.apply(&mut loud, WHO), Err(AugmentError::NotFinite)));
+    }
+
+    #[test]
+    fn each_of_a_grid_comes_before_the_chain() {
+        let settings = Augmentation {
+            copies: 2,
+            each: vec![gain(1.0, 1.0), gain(2.0, 1.0)],
+            chain: vec![gain(3.0, 1.0)],
+            ..Augmentation::default()
+        };
+        assert_eq!(settings.numbers(), 0..=4);
+        let mut augmenter = Augmenter::new(&settings, &Banks::default());
+        let first = |copy: u32| {
+            let told = augmenter.apply(&mut sine(440.0, 0.1, 1_000), Draws { copy, ..WHO }).unwrap();
+            assert_eq!(told.applied.len(), 2);
+            told.applied[0]["gain"]["gain_db"].as_f64().unwrap()
+        };
+        assert_eq!([1, 2, 3, 4].map(first), [1.0, 1.0, 2.0, 2.0]);
+    }
+}

@@ -12,6 +12,7 @@ mod bank;
 mod contract;
 mod draw;
 mod level;
+mod peers;
 mod probability;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -28,6 +29,7 @@ pub use bank::{Bank, Banks, Source};
 pub use chain::Order;
 pub use contract::{Apply, Augment, AugmentError, Setup};
 pub use draw::{Draw, Told};
+pub use peers::LEFT_OUT;
 pub use probability::{NoProbability, Probability};
 
 use crate::family::family;

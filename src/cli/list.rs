@@ -5,6 +5,7 @@ use std::fmt::Write;
 use clap::Args;
 use serde_json::Value;
 
+use crate::augment::{Augments, LEFT_OUT};
 use crate::family::{Entry, Family};
 use crate::pipeline::Pipeline;
 use crate::run;
@@ -86,8 +87,27 @@ fn overview(family: &Family) -> String {
 fn markdown(family: &Family) -> String {
     let title = &family.name;
     let mut text = format!("# {title}\n\n{}.\n\nThis page is made by `make docs` from the code.\n", family.summary);
+    if family.entries.iter().any(|entry| !entry.peers.is_empty()) {
+        text.push_str(&peers(family));
+    }
     for entry in family.entries {
         let _ = write!(text, "\n{}", page(entry));
+    }
+    text
+}
+
+/// The members beside what their peers call them, and what is left out.
+fn peers(family: &Family) -> String {
+    let mut text = "\n| member | what it is | peers |\n| --- | --- | --- |\n".to_owned();
+    for entry in family.entries {
+        let peers: Vec<String> = entry.peers.iter().map(|peer| format!("`{peer}`")).collect();
+        let _ = writeln!(text, "| [`{0}`](#{0}) | {1} | {2} |", entry.name, entry.summary(), peers.join(", "));
+    }
+    if family.name == Augments::FAMILY.name {
+        text.push_str("\n### Left out\n\n| peer's transform | why |\n| --- | --- |\n");
+        for (name, reason) in LEFT_OUT {
+            let _ = writeln!(text, "| `{name}` | {reason} |");
+        }
     }
     text
 }
