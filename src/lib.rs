@@ -1,9 +1,9 @@
 //! wavemill turns recordings into training data.
 //!
 //! ```text
-//! corpus ──► select ──► plan ──► [ load ► resample ► featurize ] ──► write ──► commit
-//!  table      SQL     shards of          one utterance a core          one shard   manifest
-//! (polars)  (polars)  utterances         (symphonia, realfft)          (parquet)
+//! corpus ──► select ──► plan ──► [ load ► resample ► segment ► augment ► featurize ] ──► write ──► commit
+//!  table      SQL     shards of            one utterance at a time, any core             one shard   manifest
+//! (polars)  (polars)  utterances                (symphonia, realfft)                     (parquet)
 //! ```
 //!
 //! Three ideas carry everything. A *shard* is the unit of work, of commit and of retry: the [`plan`] fixes which utterances
