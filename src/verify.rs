@@ -315,9 +315,12 @@ impl<'a> Expected<'a> {
         }
     }
 
-    /// The key of an entry that should have had a row.
-    fn unmet(&self) -> Option<String> {
-        self.next.filter(|_| !self.met).map(|(row, _)| row.key().into_owned())
+    /// The key of the first entry that should have had a row.
+    fn unmet(mut self) -> Option<String> {
+        if self.met {
+            self.advance();
+        }
+        self.next.map(|(row, _)| row.key().into_owned())
     }
 }
 

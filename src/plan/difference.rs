@@ -46,6 +46,11 @@ pub fn differences(before: &PlanHead, now: &PlanHead) -> Vec<Difference> {
         let filled = |head: &PlanHead| head.keep_if.as_ref().map_or("none".to_owned(), |sql| format!("`{sql}`"));
         note("keep_if, its variables filled in", filled(before), filled(now));
     }
+    let places: BTreeSet<&String> = before.recordings.keys().chain(now.recordings.keys()).collect();
+    for place in places {
+        let hash = |head: &PlanHead| head.recordings.get(place).map_or("none".to_owned(), |hash| short(hash));
+        note(&format!("recordings of {place}"), hash(before), hash(now));
+    }
     note("corpus", short(&before.corpus_hash), short(&now.corpus_hash));
     note("shards", before.num_shards.to_string(), now.num_shards.to_string());
     if found.is_empty() && before.plan_hash != now.plan_hash {
@@ -79,6 +84,8 @@ fn short(hash: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use indexmap::IndexMap;
 
     use super::*;
@@ -92,6 +99,7 @@ mod tests {
             plan_hash: "p".into(),
             corpus_hash: "c".into(),
             keep_if: None,
+            recordings: BTreeMap::new(),
             schema: vec![],
             at_load: IndexMap::new(),
             num_shards: 1,

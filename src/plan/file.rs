@@ -47,6 +47,9 @@ pub struct PlanHead {
     /// The condition of `keep_if`, its variables filled in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_if: Option<String>,
+    /// By their place in the pipeline, a hash of which recordings augmentations draw from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub recordings: BTreeMap<String, String>,
     /// The columns of the rows.
     pub schema: Vec<ColumnSchema>,
     /// By column, what the loader is to do with its cells.

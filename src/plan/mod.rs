@@ -164,6 +164,7 @@ impl Plan {
             plan_hash: self.hash.clone(),
             corpus_hash: self.corpus_hash.clone(),
             keep_if: self.keep_if.as_ref().map(|condition| condition.sql().to_owned()),
+            recordings: self.banks.iter().map(|(place, bank)| (place.to_owned(), bank.fingerprint())).collect(),
             schema: self.schema.describe(),
             at_load: self.at_load.clone(),
             num_shards: self.shards.len(),
