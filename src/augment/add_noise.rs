@@ -260,13 +260,13 @@ mod tests {
     }
 
     fn apply(row: AddNoise, sound: &Waveform, id: &str) -> (Waveform, Told) {
-        let mut noisy = sound.clone();
-        let told = opened(row, 64).apply(&mut noisy, Draws { id, ..WHO }).unwrap();
-        (noisy, told)
+        let mut output = sound.clone();
+        let told = opened(row, 64).apply(&mut output, Draws { id, ..WHO }).unwrap();
+        (output, told)
     }
 
-    fn difference(sound: &Waveform, noisy: &Waveform, channel: usize) -> Vec<f32> {
-        noisy.channels[channel].iter().zip(&sound.channels[channel]).map(|(y, x)| y - x).collect()
+    fn difference(sound: &Waveform, output: &Waveform, channel: usize) -> Vec<f32> {
+        output.channels[channel].iter().zip(&sound.channels[channel]).map(|(y, x)| y - x).collect()
     }
 
     #[test]
@@ -283,8 +283,8 @@ mod tests {
             sound.channels[0].rotate_left(7);
             sound.channels[0].truncate(length);
             sound.channels.push(vec![0.0; length]);
-            let (noisy, _) = apply(fixed(root.path(), snr_db), &sound, "utt-1");
-            let measured = measured_snr_db(&sound, &noisy);
+            let (output, _) = apply(fixed(root.path(), snr_db), &sound, "utt-1");
+            let measured = measured_snr_db(&sound, &output);
             assert!((measured - snr_db).abs() < 0.01, "{measured} dB is not {snr_db} dB");
         }
     }
@@ -297,15 +297,15 @@ mod tests {
         let mut augmenter = opened(fixed(root.path(), 0.0), 64);
         let mut offsets = Vec::new();
         for number in 0..2_000 {
-            let mut noisy = sound.clone();
-            let told = augmenter.apply(&mut noisy, Draws { id: &number.to_string(), ..WHO }).unwrap();
+            let mut output = sound.clone();
+            let told = augmenter.apply(&mut output, Draws { id: &number.to_string(), ..WHO }).unwrap();
             let noise = &told.applied[0]["add_noise"]["noises"][0];
             assert_eq!(noise["audio"], "a.wav");
             let offset = noise["offset_s"].as_f64().unwrap();
             offsets.push(offset);
             let part = &whole[(offset * 16_000.0).round() as usize..][..4_000];
             let factor = 0.5 / rms(part) as f32;
-            let added = difference(&sound, &noisy, 0);
+            let added = difference(&sound, &output, 0);
             assert!(added.iter().zip(part).all(|(y, n)| (y - factor * n).abs() < 1e-5));
         }
         assert!(is_uniform(&offsets, 0.0, 1.0));
@@ -316,8 +316,8 @@ mod tests {
         let root = noises(&[("a", 1_000)]);
         let whole = hiss("a", 0.1, 16_000, 1_000).channels.remove(0);
         let sound = mono(16_000, vec![0.5; 3_500]);
-        let (noisy, told) = apply(fixed(root.path(), 0.0), &sound, "utt-1");
-        let added = difference(&sound, &noisy, 0);
+        let (output, told) = apply(fixed(root.path(), 0.0), &sound, "utt-1");
+        let added = difference(&sound, &output, 0);
         let phase =
             (told.applied[0]["add_noise"]["noises"][0]["offset_s"].as_f64().unwrap() * 16_000.0).round() as usize;
         let looped: Vec<f32> = (0..3_500).map(|place| whole[(place + phase) % 1_000]).collect();
@@ -325,8 +325,8 @@ mod tests {
         assert!(added.iter().zip(&looped).all(|(y, n)| (y - factor * n).abs() < 1e-5));
 
         let once = AddNoise { repeat: Repeat::None, ..fixed(root.path(), 0.0) };
-        let (noisy, told) = apply(once, &sound, "utt-1");
-        let added = difference(&sound, &noisy, 0);
+        let (output, told) = apply(once, &sound, "utt-1");
+        let added = difference(&sound, &output, 0);
         let at = (told.applied[0]["add_noise"]["noises"][0]["at_s"].as_f64().unwrap() * 16_000.0).round() as usize;
         let factor = 0.5 / rms(&whole) as f32;
         assert!(added[at..at + 1_000].iter().zip(&whole).all(|(y, n)| (y - factor * n).abs() < 1e-5));
@@ -338,9 +338,9 @@ mod tests {
         let root = noises(&[("a", 90_000), ("b", 80_000), ("c", 70_000)]);
         let row = AddNoise { number: [4, 4], ..fixed(root.path(), 20.0) };
         let sound = sine(300.0, 0.2, 16_000);
-        let (noisy, told) = apply(row, &sound, "utt-1");
+        let (output, told) = apply(row, &sound, "utt-1");
         assert_eq!(told.applied[0]["add_noise"]["noises"].as_array().unwrap().len(), 4);
-        let measured = measured_snr_db(&sound, &noisy);
+        let measured = measured_snr_db(&sound, &output);
         assert!((measured - (20.0 - 10.0 * 4_f64.log10())).abs() < 0.3, "{measured}");
 
         let row = AddNoise { number: [0, 3], ..AddNoise::new(folder(root.path())) };
@@ -373,8 +373,8 @@ mod tests {
         let root = noises(&[("a", 90_000)]);
         let sound = mono(16_000, vec![0.0; 8_000]);
         let row = AddNoise { absolute_db: Some(Range::fixed(-26.0)), ..AddNoise::new(folder(root.path())) };
-        let (noisy, _) = apply(row, &sound, "utt-1");
-        assert!((20.0 * rms(&noisy.channels[0]).log10() + 26.0).abs() < 0.01);
+        let (output, _) = apply(row, &sound, "utt-1");
+        assert!((20.0 * rms(&output.channels[0]).log10() + 26.0).abs() < 0.01);
     }
 
     #[test]
@@ -398,11 +398,11 @@ mod tests {
         write_wav(&root.path().join("stereo.wav"), &noise);
         let mut sound = mono(16_000, vec![0.5; 4_000]);
         sound.channels.push(vec![-0.5; 4_000]);
-        let (noisy, _) = apply(fixed(root.path(), 0.0), &sound, "utt-1");
+        let (output, _) = apply(fixed(root.path(), 0.0), &sound, "utt-1");
         let mixed = into_mono(noise);
         let factor = 0.5 / rms(&mixed) as f32;
         for channel in 0..2 {
-            let added = difference(&sound, &noisy, channel);
+            let added = difference(&sound, &output, channel);
             assert!(added.iter().zip(&mixed).all(|(y, n)| (y - factor * n).abs() < 1e-5));
         }
     }
@@ -414,8 +414,8 @@ mod tests {
         let sound = sine(300.0, 0.2, 16_000);
         let mut broken = 0;
         for number in 0..30 {
-            let (noisy, told) = apply(fixed(root.path(), 10.0), &sound, &number.to_string());
-            assert!((measured_snr_db(&sound, &noisy) - 10.0).abs() < 0.01);
+            let (output, told) = apply(fixed(root.path(), 10.0), &sound, &number.to_string());
+            assert!((measured_snr_db(&sound, &output) - 10.0).abs() < 0.01);
             broken += told.unusable.len();
             assert!(told.unusable.iter().all(|(audio, reason)| audio == "broken.wav" && !reason.is_empty()));
         }
@@ -439,9 +439,9 @@ mod tests {
         for number in 0..100 {
             let id = number.to_string();
             let [first, uncached, fewer] = augmenters.each_mut().map(|augmenter| {
-                let mut noisy = sound.clone();
-                let told = augmenter.apply(&mut noisy, Draws { id: &id, ..WHO }).unwrap();
-                (noisy, told)
+                let mut output = sound.clone();
+                let told = augmenter.apply(&mut output, Draws { id: &id, ..WHO }).unwrap();
+                (output, told)
             });
             assert_eq!(first, uncached);
             if first.1.applied[0]["add_noise"]["noises"][0]["audio"] == "noise-0.wav" {

@@ -340,9 +340,9 @@ mod tests {
     }
 
     fn apply(row: AddShortNoises, sound: &Waveform, id: &str) -> (Waveform, Told) {
-        let mut noisy = sound.clone();
-        let told = opened(row, 64).apply(&mut noisy, Draws { id, ..WHO }).unwrap();
-        (noisy, told)
+        let mut output = sound.clone();
+        let told = opened(row, 64).apply(&mut output, Draws { id, ..WHO }).unwrap();
+        (output, told)
     }
 
     fn sounds(told: &Told) -> Vec<(f64, f64)> {
@@ -363,7 +363,7 @@ mod tests {
         for snr_over in [SnrOver::Clip, SnrOver::Sound] {
             let row = AddShortNoises { burst_probability: 0.0, snr_over, ..new(&root) };
             let sound = level();
-            let (noisy, told) = apply(row, &sound, "utt-1");
+            let (output, told) = apply(row, &sound, "utt-1");
             let sounds = sounds(&told);
             assert!(sounds.len() >= 2, "{sounds:?}");
             let mut touched = vec![false; sound.num_samples()];
@@ -371,11 +371,11 @@ mod tests {
                 let at = (at_s * f64::from(RATE)).round();
                 let stretch = at.max(0.0) as usize..((at + 4_000.0) as usize).min(touched.len());
                 touched[stretch.clone()].fill(true);
-                let noise: Vec<f32> = stretch.map(|place| noisy.channels[1][place] + 0.25).collect();
+                let noise: Vec<f32> = stretch.map(|place| output.channels[1][place] + 0.25).collect();
                 let measured = 10.0 * (0.0625 / power(&noise)).log10();
                 assert!((measured - snr_db).abs() < 0.01, "{measured} dB is not {snr_db} dB");
             }
-            let elsewhere = |place: usize| noisy.channels[0][place] == 0.25 && noisy.channels[1][place] == -0.25;
+            let elsewhere = |place: usize| output.channels[0][place] == 0.25 && output.channels[1][place] == -0.25;
             assert!(touched.iter().enumerate().all(|(place, touched)| *touched || elsewhere(place)));
         }
     }
@@ -429,13 +429,13 @@ mod tests {
             signal_gain_during_noise_db: Range::fixed(-40.0),
             ..AddShortNoises::new(folder(root.path()))
         };
-        let (noisy, told) = apply(row, &mono(RATE, vec![0.25; 160_000]), "utt-1");
+        let (output, told) = apply(row, &mono(RATE, vec![0.25; 160_000]), "utt-1");
         let sounds = told.applied[0]["add_short_noises"]["sounds"].as_array().unwrap();
         let begin = |sound: &Value| (sound["at_s"].as_f64().unwrap() * f64::from(RATE)).round();
         let whole = sounds.iter().map(begin).find(|at| (0.0..150_000.0).contains(at)).unwrap() as usize;
         for (place, share) in [(0, 0.0), (400, 0.5), (800, 1.0), (2_400, 1.0), (3_200, 0.5), (4_000, 0.0)] {
             let expected = 0.25 * 10_f64.powf(-40.0 * share / 20.0);
-            let found = f64::from(noisy.channels[0][whole + place]);
+            let found = f64::from(output.channels[0][whole + place]);
             assert!((found - expected).abs() < 3e-6, "{found} is not {expected} at {place}");
         }
     }

@@ -76,12 +76,12 @@ pub(crate) fn is_uniform(draws: &[f64], low: f64, high: f64) -> bool {
 
 /// The ratio of a clip's power to that of what was added to it, in dB, over all channels; of what the clip has samples for.
 pub(crate) fn measured_snr_db(sound: &Waveform, noisy: &Waveform) -> f64 {
-    let (mut signal, mut noise) = (0.0, 0.0);
+    let (mut signal, mut added) = (0.0, 0.0);
     for (x, y) in sound.channels.iter().flatten().zip(noisy.channels.iter().flatten()) {
         signal += f64::from(*x).powi(2);
-        noise += (f64::from(*y) - f64::from(*x)).powi(2);
+        added += (f64::from(*y) - f64::from(*x)).powi(2);
     }
-    10.0 * (signal / noise).log10()
+    10.0 * (signal / added).log10()
 }
 
 /// A chain of one augmentation, with the recordings that it draws from, so much of whose sound is kept in memory.
