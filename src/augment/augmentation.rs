@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::bank::{Bank, Banks, Cache, Source};
+use super::bank::{Bank, Banks, Cache, Holds, Source};
 use super::chain::{Chain, Link, Order, checked, shuffle};
 use super::{AugmentError, Augments, Draw, Setup, Told};
 use crate::audio::Waveform;
@@ -158,7 +158,7 @@ impl Augmentation {
                 Some(Source::Corpus(corpus)) => Bank::open(corpus, around.variables, around.method, &cache)
                     .map_err(|source| OpenError::Corpus { place: place.clone(), source })?,
                 Some(Source::Utterances) => match around.utterances {
-                    Some((table, load)) => Bank::of(table, load, around.method, &cache),
+                    Some((table, load)) => Bank::of(table, Holds::Utterances, load, around.method, &cache),
                     None => return Err(OpenError::NoUtterances { place }),
                 },
             };

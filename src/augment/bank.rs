@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::audio::{Hertz, Seconds, Waveform};
 use crate::corpus::{Corpus, CorpusError, CorpusTable};
@@ -57,14 +57,26 @@ struct Recording {
     /// One channel of the file, where the corpus says so.
     channel: Option<u16>,
     speaker: Option<String>,
-    /// A hash of the id, by which it is drawn.
-    hash: u64,
+    /// Its length in seconds as its header has it, once asked for; none where the header does not say.
+    length_s: OnceLock<Option<f64>>,
+}
+
+/// Whether a recording may be drawn for the utterance of the same id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// It may: a noise is another recording, whatever it is called.
+    Recordings,
+    /// It may not: it would be the utterance itself.
+    Utterances,
 }
 
 /// Recordings to draw from.
 #[derive(Debug)]
 pub struct Bank {
     recordings: Vec<Recording>,
+    /// The hash of each recording's id, by which it is drawn: beside each other, for a draw reads all of them.
+    hashes: Vec<u64>,
+    holds: Holds,
     load: Load,
     method: Method,
     cache: Arc<Cache>,
@@ -91,11 +103,12 @@ impl Bank {
         method: Method,
         cache: &Arc<Cache>,
     ) -> Result<Self, CorpusError> {
-        Ok(Self::of(&corpus.member().read(variables)?, &Load::default(), method, cache))
+        let table = corpus.member().read(variables)?;
+        Ok(Self::of(&table, Holds::Recordings, &Load::default(), method, cache))
     }
 
     /// The recordings of a table.
-    pub(super) fn of(table: &CorpusTable, load: &Load, method: Method, cache: &Arc<Cache>) -> Self {
+    pub(super) fn of(table: &CorpusTable, holds: Holds, load: &Load, method: Method, cache: &Arc<Cache>) -> Self {
         let recording = |row: usize| Recording {
             id: table.id(row).to_owned(),
             audio: table.audio(row).to_owned(),
@@ -110,10 +123,12 @@ impl Bank {
                 Channels::Mix | Channels::Each | Channels::Keep => None,
             }),
             speaker: table.speaker(row).map(str::to_owned),
-            hash: hash(table.id(row)),
+            length_s: OnceLock::new(),
         };
-        let recordings = (0..table.len()).map(recording).collect();
-        Self { recordings, load: load.clone(), method, number: cache.next_number(), cache: Arc::clone(cache) }
+        let recordings: Vec<_> = (0..table.len()).map(recording).collect();
+        let hashes = recordings.iter().map(|recording| hash(&recording.id)).collect();
+        let (load, cache) = (load.clone(), Arc::clone(cache));
+        Self { recordings, hashes, holds, load, method, number: cache.next_number(), cache }
     }
 
     /// How many recordings there are.
@@ -146,17 +161,27 @@ impl Bank {
         self.recordings[index].speaker.as_deref()
     }
 
-    /// The recordings that a draw of `point` takes, first choice first, all but the one called `except`: those of the
-    /// highest scores, where the score is a hash of point and id (rendezvous hashing, Thaler and Ravishankar 1998). So
-    /// each is equally likely, and adding or removing one changes only the draws that take it.
-    pub(super) fn order(&self, point: u64, except: &str) -> Vec<usize> {
+    /// The recording whose id is `id`, if there is one.
+    #[must_use]
+    pub fn position(&self, id: &str) -> Option<usize> {
+        let sought = hash(id);
+        let found = |&index: &usize| self.hashes[index] == sought && self.recordings[index].id == id;
+        (0..self.hashes.len()).find(found)
+    }
+
+    /// The recordings that a draw of `point` by the utterance `who` takes, first choice first, of those that are `wanted`: those
+    /// of the highest scores, where the score is a hash of point and id (rendezvous hashing, Thaler and Ravishankar
+    /// 1998). So each is equally likely, and adding or removing one changes only the draws that take it. Of utterances,
+    /// `who` itself is never taken.
+    pub(super) fn order(&self, point: u64, who: &str, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
         let mut best: Vec<(u64, usize)> = Vec::with_capacity(Self::TRIES + 1);
-        for (index, recording) in self.recordings.iter().enumerate() {
-            let score = mix(point ^ recording.hash);
+        for (index, hash) in self.hashes.iter().enumerate() {
+            let score = mix(point ^ hash);
             if best.len() == Self::TRIES && best.last().is_some_and(|last| score <= last.0) {
                 continue;
             }
-            if recording.id == except {
+            let itself = self.holds == Holds::Utterances && self.recordings[index].id == who;
+            if itself || !wanted(index) {
                 continue;
             }
             let place = best.partition_point(|(higher, _)| *higher >= score);
@@ -193,27 +218,24 @@ impl Bank {
     }
 
     /// Up to `len` samples of a recording at `rate`, all its channels, and the sample at which they begin: with `unit`, a draw in
-    /// [0, 1), each place at which `len` samples fit is equally likely. A recording of fewer samples comes whole.
+    /// [0, 1), each place at which `len` samples fit is equally likely. A recording of fewer samples comes whole. Of one longer
+    /// than two minutes, the part is decoded for itself: it begins at the nearest sample of the file, and where rates
+    /// differ its first and last milliseconds are filtered as if silence surrounded it.
     ///
     /// # Errors
     ///
     /// It cannot be decoded.
     pub fn part(&self, index: usize, rate: Hertz, len: usize, unit: f64) -> Result<(Waveform, usize), LoadError> {
-        let Recording { path, cut, .. } = &self.recordings[index];
-        let start_of = |total: usize| (unit * (total.saturating_sub(len) + 1) as f64) as usize;
-        let length_s = match cut.duration {
-            Some(duration) => Some(duration.get()),
-            None => {
-                let header = probe_within(path, &self.load.limits())?;
-                let samples = header.num_samples;
-                samples.map(|samples| Seconds::of_samples(samples, header.sample_rate).get() - cut.start.get())
-            }
+        let cut = self.recordings[index].cut;
+        let start_of = |total: usize| {
+            let places = total.saturating_sub(len) + 1;
+            ((unit * places as f64) as usize).min(places - 1)
         };
-        let Some(length_s) = length_s.filter(|length_s| *length_s > Self::WHOLE_S) else {
+        let Some(length_s) = self.length_s(index)?.filter(|length_s| *length_s > Self::WHOLE_S) else {
             let whole = self.whole(index, rate)?;
             let total = whole.num_samples();
-            let start = start_of(total).min(total);
-            let end = (start + len).min(total);
+            let start = start_of(total);
+            let end = start.saturating_add(len).min(total);
             let channels = whole.channels.iter().map(|channel| channel[start..end].to_vec()).collect();
             return Ok((Waveform { sample_rate: rate, channels }, start));
         };
@@ -229,6 +251,21 @@ impl Bank {
             channel.truncate(len);
         }
         Ok((sound, start))
+    }
+
+    /// A recording's length in seconds by its corpus or its header, which is read once.
+    fn length_s(&self, index: usize) -> Result<Option<f64>, LoadError> {
+        let Recording { path, cut, length_s, .. } = &self.recordings[index];
+        if let Some(duration) = cut.duration {
+            return Ok(Some(duration.get()));
+        }
+        if let Some(length_s) = length_s.get() {
+            return Ok(*length_s);
+        }
+        let header = probe_within(path, &self.load.limits())?;
+        let length =
+            header.num_samples.map(|samples| Seconds::of_samples(samples, header.sample_rate).get() - cut.start.get());
+        Ok(*length_s.get_or_init(|| length))
     }
 
     fn decode(&self, index: usize, cut: Cut, rate: Hertz, load: &Load) -> Result<Waveform, LoadError> {
@@ -327,6 +364,10 @@ impl Cache {
     }
 
     fn put(&self, key: Key, sound: &Arc<Waveform>) {
+        // One that does not fit would drive out all others first.
+        if bytes(sound) > self.most_bytes {
+            return;
+        }
         let mut state = self.state();
         state.clock += 1;
         let now = state.clock;
@@ -346,4 +387,113 @@ impl Cache {
 
 fn bytes(sound: &Waveform) -> usize {
     sound.channels.iter().map(|channel| size_of_val(channel.as_slice())).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::augment::testing::{WHO, folder, hiss, is_uniform, write_wav};
+
+    fn bank(root: &Path) -> Bank {
+        let cache = Cache::new(1 << 30);
+        Bank::open(&folder(root), &Variables::default(), Method::default(), &cache).unwrap()
+    }
+
+    /// A folder of so many recordings, of no sound.
+    fn names(number: usize) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for number in 0..number {
+            std::fs::write(root.path().join(format!("noise-{number:02}.wav")), b"").unwrap();
+        }
+        root
+    }
+
+    fn first(bank: &Bank, point: u64) -> &str {
+        bank.id(bank.order(point, "utt-1", |_| true)[0])
+    }
+
+    #[test]
+    fn each_recording_is_equally_likely() {
+        let root = names(20);
+        let bank = bank(root.path());
+        let mut generator = WHO.stage("points");
+        let index = |point: u64| bank.order(point, "utt-1", |_| true)[0] as f64 + 0.5;
+        let draws: Vec<f64> = (0..20_000).map(|_| index(generator.bits())).collect();
+        assert!(is_uniform(&draws, 0.0, 20.0));
+    }
+
+    #[test]
+    fn one_more_recording_moves_only_the_draws_that_take_it() {
+        let (fewer, more) = (names(20), names(21));
+        let (fewer, more) = (bank(fewer.path()), bank(more.path()));
+        let mut generator = WHO.stage("points");
+        let mut moved = 0;
+        for _ in 0..5_000 {
+            let point = generator.bits();
+            if first(&more, point) == "noise-20" {
+                moved += 1;
+            } else {
+                assert_eq!(first(&fewer, point), first(&more, point));
+            }
+        }
+        assert!((180..300).contains(&moved), "{moved} of 5000, of which a 21st is 238");
+    }
+
+    #[test]
+    fn an_order_holds_each_recording_once_and_only_those_wanted() {
+        let root = names(10);
+        let bank = bank(root.path());
+        let mut order = bank.order(7, "noise-03", |index| index != 5);
+        order.sort_unstable();
+        assert_eq!(order, [0, 1, 2, 3, 4, 6, 7, 8, 9], "a noise may have the utterance's id");
+        assert_eq!(bank.position("noise-07"), Some(7));
+        assert_eq!(bank.position("another"), None);
+    }
+
+    #[test]
+    fn a_part_of_a_long_recording_is_that_of_the_whole() {
+        const SECONDS: usize = 130;
+        let root = tempfile::tempdir().unwrap();
+        let rate = |hertz| Hertz::new(hertz).unwrap();
+        let long = hiss("long", 0.1, 8_000, SECONDS * 8_000);
+        write_wav(&root.path().join("long.wav"), &long);
+        let bank = bank(root.path());
+        assert!(matches!(bank.whole(0, rate(8_000)), Err(LoadError::TooLong { .. })));
+        let mut last = 0;
+        for unit in [0.0, 0.3, 0.7, 0.999] {
+            let (part, start) = bank.part(0, rate(8_000), 4_000, unit).unwrap();
+            assert_eq!(part.channels[0], long.channels[0][start..start + 4_000]);
+            assert!(start >= last);
+            last = start;
+        }
+        assert!(last > (SECONDS - 3) * 8_000, "parts reach the end: {last}");
+
+        let mut resampler = Resampler::new(rate(8_000), rate(16_000), &Method::default()).unwrap();
+        let mut whole = Vec::new();
+        resampler.push(&long.channels[0], &mut whole);
+        resampler.finish(&mut whole);
+        let (part, start) = bank.part(0, rate(16_000), 8_000, 0.5).unwrap();
+        // A part begins at a sample of the file, which is every second one here.
+        let start = start.next_multiple_of(2);
+        let inner = 1_000..7_000;
+        let expected = &whole[start + inner.start..start + inner.end];
+        assert_eq!(part.num_samples(), 8_000);
+        assert!(part.channels[0][inner].iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-4));
+    }
+
+    #[test]
+    fn a_sound_that_does_not_fit_the_cache_drives_out_no_other() {
+        let cache = Cache::new(1_000);
+        let sound = |samples| Arc::new(hiss("any", 0.1, 8_000, samples));
+        let key = |index| (1, index, Hertz::new(8_000).unwrap());
+        cache.put(key(0), &sound(100));
+        cache.put(key(1), &sound(300));
+        assert!(cache.get(key(0)).is_some() && cache.get(key(1)).is_none());
+        cache.put(key(2), &sound(100));
+        assert!(cache.get(key(0)).is_some());
+        cache.put(key(3), &sound(100));
+        assert!(cache.get(key(0)).is_some() && cache.get(key(2)).is_none(), "the one longest unused is given up");
+    }
 }

@@ -122,6 +122,9 @@ rejects! {
             /// What does not fit.
             setting: SettingError,
         },
+        /// There is no other utterance to mix with, or none by another speaker.
+        #[error("there is no recording to draw for this utterance")]
+        nothing_to_draw: NothingToDraw,
         /// Of the recordings that the augmentation draws from, none that it tried can be used.
         #[error("none of {tried} recordings could be used, the last of them `{audio}`")]
         no_recording: NoRecording {

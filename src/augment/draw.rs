@@ -85,9 +85,15 @@ impl<'a> Draw<'a> {
         self.told.words = Words::Lost;
     }
 
+    /// The id of the utterance that draws.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.who.id
+    }
+
     /// Draws one recording of `bank` and gives what `take` makes of it, with its number. One that cannot be used is told as a
-    /// warning, and the next is drawn, up to [`Bank::TRIES`]. A draw depends on the recordings' ids and on nothing else of them: if one is
-    /// added or removed, only the draws that take it change.
+    /// warning, and the next is drawn, up to [`Bank::TRIES`]. A draw depends on the recordings' ids and on nothing else of
+    /// them: if one is added or removed, only the draws that take it change.
     ///
     /// # Errors
     ///
@@ -95,11 +101,25 @@ impl<'a> Draw<'a> {
     pub fn recording<T>(
         &mut self,
         bank: &Bank,
+        take: impl FnMut(usize) -> Result<T, LoadError>,
+    ) -> Result<(usize, T), AugmentError> {
+        self.recording_of(bank, |_| true, take)
+    }
+
+    /// As [`recording`](Self::recording), of the recordings that are `wanted`.
+    ///
+    /// # Errors
+    ///
+    /// None is wanted, none of those tried can be used, or the system cannot read.
+    pub fn recording_of<T>(
+        &mut self,
+        bank: &Bank,
+        wanted: impl Fn(usize) -> bool,
         mut take: impl FnMut(usize) -> Result<T, LoadError>,
     ) -> Result<(usize, T), AugmentError> {
-        let order = bank.order(self.generator.bits(), self.who.id);
+        let order = bank.order(self.generator.bits(), self.who.id, wanted);
         let tried = order.len();
-        let mut last = None;
+        let mut last = AugmentError::NothingToDraw;
         for index in order {
             match take(index) {
                 Ok(taken) => return Ok((index, taken)),
@@ -109,12 +129,11 @@ impl<'a> Draw<'a> {
                         return Err(AugmentError::NoRecording { tried: 1, audio, source });
                     }
                     self.told.unusable.push((audio.clone(), crate::error::chain(&source)));
-                    last = Some(AugmentError::NoRecording { tried, audio, source });
+                    last = AugmentError::NoRecording { tried, audio, source };
                 }
             }
         }
-        // An empty bank is refused when it is opened; one that holds the utterance alone has nothing to mix with.
-        Err(last.unwrap_or(AugmentError::NoRecording { tried, audio: String::new(), source: LoadError::NotFound }))
+        Err(last)
     }
 
     /// Ends the draws: the record.

@@ -13,23 +13,32 @@ mod contract;
 mod draw;
 mod level;
 mod peers;
+mod mix;
 mod probability;
 #[cfg(test)]
 pub(crate) mod testing;
 
+mod add_color_noise;
+mod add_gaussian_noise;
 mod add_gaussian_snr;
+mod add_noise;
+mod add_short_noises;
 mod chain;
 mod gain;
+mod mix_utterance;
 mod one_of;
 mod polarity_inversion;
 mod some_of;
 
 pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
+pub use add_noise::{Level, Repeat};
+pub use add_short_noises::{NoiseLevels, SnrOver};
 pub use bank::{Bank, Banks, Source};
 pub use chain::Order;
 pub use contract::{Apply, Augment, AugmentError, Setup};
 pub use draw::{Draw, Told};
 pub use peers::LEFT_OUT;
+pub use mix_utterance::{MixOffset, MixPad, MixSpeaker};
 pub use probability::{NoProbability, Probability};
 
 use crate::family::family;
@@ -40,7 +49,12 @@ family! {
         chain: Chain,
         one_of: OneOf,
         some_of: SomeOf,
+        add_gaussian_noise: AddGaussianNoise,
         add_gaussian_snr: AddGaussianSnr,
+        add_color_noise: AddColorNoise,
+        add_noise: AddNoise,
+        add_short_noises: AddShortNoises,
+        mix_utterance: MixUtterance,
         gain: Gain,
         polarity_inversion: PolarityInversion,
     }

@@ -1,10 +1,14 @@
 //! For tests: clips with known answers, and augmentations applied to them.
 
 use std::f64::consts::TAU;
+use std::path::Path;
 
-use super::{Augmentation, Augmenter, Augments, Banks, Told};
+use super::{Around, Augmentation, Augmenter, Augments, Banks, Told};
 use crate::audio::{Hertz, Waveform};
+use crate::corpus::Corpus;
+use crate::resample::Method;
 use crate::seed::Draws;
+use crate::variables::Variables;
 
 /// Who draws in tests.
 pub(crate) const WHO: Draws<'static> = Draws { seed: 17, id: "utt-1", copy: 1, channel: 0 };
@@ -68,4 +72,63 @@ pub(crate) fn is_uniform(draws: &[f64], low: f64, high: f64) -> bool {
     }
     let expected = draws.len() as f64 / CLASSES as f64;
     counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum::<f64>() < BOUND
+}
+
+/// The ratio of a clip's power to that of what was added to it, in dB, over all channels; of what the clip has samples for.
+pub(crate) fn measured_snr_db(sound: &Waveform, noisy: &Waveform) -> f64 {
+    let (mut signal, mut added) = (0.0, 0.0);
+    for (x, y) in sound.channels.iter().flatten().zip(noisy.channels.iter().flatten()) {
+        signal += f64::from(*x).powi(2);
+        added += (f64::from(*y) - f64::from(*x)).powi(2);
+    }
+    10.0 * (signal / added).log10()
+}
+
+/// A chain of one augmentation, with the recordings that it draws from, so much of whose sound is kept in memory.
+pub(crate) fn opened(row: impl Into<Augments>, cache_mib: usize) -> Augmenter {
+    let row = row.into();
+    row.member().check(None).expect("settings that fit");
+    let settings = Augmentation { chain: vec![row], cache_mib, ..Augmentation::default() };
+    let around = Around { variables: &Variables::default(), method: Method::default(), utterances: None };
+    let banks = settings.open(around).expect("recordings");
+    Augmenter::new(&settings, &banks)
+}
+
+/// The recordings below a folder.
+pub(crate) fn folder(root: &Path) -> Corpus {
+    serde_json::from_value(serde_json::json!({ "audio_folder": { "root": root } })).expect("a corpus")
+}
+
+/// Writes a WAV file of 32-bit floats, which keeps every bit.
+pub(crate) fn write_wav(path: &Path, sound: &Waveform) {
+    const FLOAT: u16 = 3;
+    let channels = sound.channels.len() as u16;
+    let rate = sound.sample_rate.get();
+    let data = sound.num_samples() as u32 * u32::from(channels) * 4;
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(b"RIFF");
+    bytes.extend_from_slice(&(36 + data).to_le_bytes());
+    bytes.extend_from_slice(b"WAVEfmt ");
+    bytes.extend_from_slice(&16_u32.to_le_bytes());
+    bytes.extend_from_slice(&FLOAT.to_le_bytes());
+    bytes.extend_from_slice(&channels.to_le_bytes());
+    bytes.extend_from_slice(&rate.to_le_bytes());
+    bytes.extend_from_slice(&(rate * u32::from(channels) * 4).to_le_bytes());
+    bytes.extend_from_slice(&(channels * 4).to_le_bytes());
+    bytes.extend_from_slice(&32_u16.to_le_bytes());
+    bytes.extend_from_slice(b"data");
+    bytes.extend_from_slice(&data.to_le_bytes());
+    for sample in 0..sound.num_samples() {
+        for channel in &sound.channels {
+            bytes.extend_from_slice(&channel[sample].to_le_bytes());
+        }
+    }
+    std::fs::write(path, bytes).expect("a file");
+}
+
+/// A mono clip of white noise of its own, by its name.
+pub(crate) fn hiss(name: &str, amplitude: f32, rate: u32, samples: usize) -> Waveform {
+    let mut hiss = vec![0.0; samples];
+    WHO.stage(name).fill_normal(&mut hiss);
+    mono(rate, hiss.into_iter().map(|sample| amplitude * sample).collect())
 }
