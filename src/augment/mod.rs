@@ -12,7 +12,10 @@ mod bank;
 mod contract;
 mod draw;
 mod level;
+mod place;
 mod probability;
+mod seam;
+mod text;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -23,12 +26,25 @@ mod one_of;
 mod polarity_inversion;
 mod some_of;
 
+mod adjust_duration;
+mod crop;
+mod pad;
+mod repeat_part;
+mod reverse;
+mod shift;
+mod shuffle_channels;
+mod splice_out;
+mod time_mask;
+mod trim_silence;
+
 pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use bank::{Bank, Banks, Source};
 pub use chain::Order;
 pub use contract::{Apply, Augment, AugmentError, Setup};
 pub use draw::{Draw, Told};
+pub use place::{Filling, Length, Location, Side};
 pub use probability::{NoProbability, Probability};
+pub use text::Text;
 
 use crate::family::family;
 
@@ -41,5 +57,15 @@ family! {
         add_gaussian_snr: AddGaussianSnr,
         gain: Gain,
         polarity_inversion: PolarityInversion,
+        time_mask: TimeMask,
+        splice_out: SpliceOut,
+        shift: Shift,
+        reverse: Reverse,
+        repeat_part: RepeatPart,
+        crop: Crop,
+        pad: Pad,
+        adjust_duration: AdjustDuration,
+        trim_silence: TrimSilence,
+        shuffle_channels: ShuffleChannels,
     }
 }
