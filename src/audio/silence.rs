@@ -29,14 +29,6 @@ impl Frames {
         (0..=last).map(power).collect()
     }
 
-    /// Which frames are less than `top_db` below the loudest one; librosa 0.11's definition with all its defaults: powers below
-    /// 1e-10 (-100 dB) count as that. So nothing is silent in a recording that is itself quieter than `top_db - 100` dB.
-    pub(crate) fn loud(self, powers: &[f64], top_db: f64) -> Vec<bool> {
-        let reference = powers.iter().copied().fold(LEAST, f64::max);
-        let threshold = reference * 10_f64.powf(-top_db / 10.0);
-        powers.iter().map(|power| power.max(LEAST) > threshold).collect()
-    }
-
     /// The samples of the runs of frames that are so marked: each frame stands for a hop from its centre on.
     pub(crate) fn runs(self, marked: &[bool], num_samples: usize) -> Vec<Range<usize>> {
         let sample = |frame: usize| (frame * self.hop_length).min(num_samples);
@@ -44,6 +36,14 @@ impl Frames {
         // The centre of the last frame may be the end of the sound.
         runs.filter(|run| !run.is_empty()).collect()
     }
+}
+
+/// Which frames are less than `top_db` below the loudest one; librosa 0.11's definition with all its defaults: powers below
+/// 1e-10 (-100 dB) count as that. So nothing is silent in a recording that is itself quieter than `top_db - 100` dB.
+pub(crate) fn loud(powers: &[f64], top_db: f64) -> Vec<bool> {
+    let reference = powers.iter().copied().fold(LEAST, f64::max);
+    let threshold = reference * 10_f64.powf(-top_db / 10.0);
+    powers.iter().map(|power| power.max(LEAST) > threshold).collect()
 }
 
 /// The least power that is told from silence: `amin` of librosa's `amplitude_to_db`, squared.
@@ -64,9 +64,9 @@ pub(crate) fn runs(marked: &[bool]) -> Vec<Range<usize>> {
 /// The part from the first to the last of these frames, with `pad` samples more on either side; none where all is silent.
 pub(crate) fn trimmed(sound: &Waveform, frames: Frames, top_db: f64, pad: usize) -> Option<Range<usize>> {
     let len = sound.num_samples();
-    let loud = frames.loud(&frames.powers(sound), top_db);
-    let first = loud.iter().position(|loud| *loud)?;
-    let last = loud.iter().rposition(|loud| *loud)?;
+    let marked = loud(&frames.powers(sound), top_db);
+    let first = marked.iter().position(|loud| *loud)?;
+    let last = marked.iter().rposition(|loud| *loud)?;
     let sample = |frame: usize| (frame * frames.hop_length).min(len);
     let part = sample(first).saturating_sub(pad)..sample(last + 1).saturating_add(pad).min(len);
     (!part.is_empty()).then_some(part)
@@ -136,8 +136,8 @@ mod tests {
             let top_db = case["top_db"].as_f64().unwrap();
             let read = |key: &str| serde_json::from_value::<Vec<[usize; 2]>>(case[key].clone()).unwrap();
 
-            let loud = frames.loud(&frames.powers(&sound), top_db);
-            let runs = frames.runs(&loud, sound.num_samples());
+            let marked = loud(&frames.powers(&sound), top_db);
+            let runs = frames.runs(&marked, sound.num_samples());
             let runs: Vec<_> = runs.iter().map(|run| [run.start, run.end]).collect();
             let split: Vec<_> = read("split").into_iter().filter(|[start, end]| start < end).collect();
             assert_eq!(runs, split, "{case}");

@@ -149,12 +149,11 @@ impl Amount<'_> {
 
     /// The amount in samples, drawn and recorded.
     pub(super) fn draw(&self, num_samples: usize, rate: Hertz, draw: &mut Draw<'_>) -> f64 {
-        let samples = match self.time {
-            (key, Some(time), units) => draw.number(key, time) / units * f64::from(rate.get()),
-            (_, None, _) => {
-                let default = Range::Uniform(self.default);
-                draw.number(self.part.0, self.part.1.unwrap_or(&default)) * num_samples as f64
-            }
+        let samples = if let (key, Some(time), units) = self.time {
+            draw.number(key, time) / units * f64::from(rate.get())
+        } else {
+            let default = Range::Uniform(self.default);
+            draw.number(self.part.0, self.part.1.unwrap_or(&default)) * num_samples as f64
         };
         samples.round()
     }

@@ -18,7 +18,7 @@ use crate::transform::SettingError;
 /// for each interval, in the mean. `length: keep` adds as much silence to its end. The transcript stays, as in the paper,
 /// which trains speech recognition so; take fewer or narrower intervals for clips below some 5 s.
 ///
-/// Source: Jain et al. 2021, "SpliceOut"; torch-audiomentations 0.12 `SpliceOut`, which fails where a clip is shorter than a width.
+/// Source: Jain et al. 2021, `SpliceOut`; torch-audiomentations 0.12 `SpliceOut`, which fails where a clip is shorter than a width.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpliceOut {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::spans::{Levels, Spans};
 use super::trim_silence::frames;
 use super::{Part, Segment};
-use crate::audio::silence::Frames;
+use crate::audio::silence::{Frames, loud};
 use crate::audio::{Hertz, Waveform};
 use crate::family::Member;
 use crate::transform::SettingError;
@@ -79,7 +79,7 @@ impl Segment for SplitOnSilence {
     fn parts(&self, sound: &Waveform) -> Vec<Part> {
         let frames = Frames { frame_length: self.frame_length as usize, hop_length: self.hop_length as usize };
         let powers = frames.powers(sound);
-        let spans = frames.runs(&frames.loud(&powers, self.top_db), sound.num_samples());
+        let spans = frames.runs(&loud(&powers, self.top_db), sound.num_samples());
         let levels = Levels { levels: &powers, offset: 0, hop: frames.hop_length };
         self.spans().parts(&spans, levels, sound.num_samples(), sound.sample_rate)
     }
