@@ -91,7 +91,7 @@ mod tests {
     fn sine_in_silence() -> Waveform {
         let mut samples = vec![0.0; 8_000];
         samples.extend(&sine(440.0, 0.5, 16_000).channels[0]);
-        samples.extend([0.0; 8_000]);
+        samples.resize(32_000, 0.0);
         mono(16_000, samples)
     }
 

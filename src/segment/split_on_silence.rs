@@ -80,7 +80,7 @@ impl Segment for SplitOnSilence {
         let frames = Frames { frame_length: self.frame_length as usize, hop_length: self.hop_length as usize };
         let powers = frames.powers(sound);
         let spans = frames.runs(&loud(&powers, self.top_db), sound.num_samples());
-        let levels = Levels { levels: &powers, offset: 0, hop: frames.hop_length };
+        let levels = Levels { of_places: &powers, offset: 0, hop: frames.hop_length };
         self.spans().parts(&spans, levels, sound.num_samples(), sound.sample_rate)
     }
 }
@@ -117,7 +117,7 @@ mod tests {
         let settings = SplitOnSilence { min_length_s: 0.7, ..settings };
         assert_eq!(parts(&settings).len(), 2);
         let settings = SplitOnSilence { min_silence_s: 2.0, pad_s: 0.1, ..settings };
-        assert_eq!(parts(&settings), [30 * 512 - 1_600..127 * 512 + 1_600]);
+        assert_eq!(parts(&settings), std::slice::from_ref(&(30 * 512 - 1_600..127 * 512 + 1_600)));
         let settings = SplitOnSilence { max_length_s: Some(2.0), ..settings };
         // The quietest frame between the words, the latest of several: its centre is a whole hop.
         let cut = parts(&settings);

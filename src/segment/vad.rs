@@ -114,7 +114,7 @@ impl Segment for Vad {
             frame => frame * grid.hop + (grid.frame - grid.hop) / 2,
         };
         let spans: Vec<_> = runs(&speech).into_iter().map(|run| edge(run.start)..edge(run.end)).collect();
-        let levels = Levels { levels: &log_energies, offset: grid.frame / 2, hop: grid.hop };
+        let levels = Levels { of_places: &log_energies, offset: grid.frame / 2, hop: grid.hop };
         self.spans().parts(&spans, levels, len, sound.sample_rate)
     }
 }
