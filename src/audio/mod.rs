@@ -3,6 +3,7 @@
 #[cfg(test)]
 pub(crate) mod golden;
 mod range;
+pub(crate) mod silence;
 mod units;
 mod waveform;
 mod words;

@@ -141,14 +141,18 @@ pub(super) fn checked(sound: &Waveform) -> Result<(), AugmentError> {
     if len == 0 {
         return Err(AugmentError::NothingLeft);
     }
-    if len.saturating_mul(sound.channels.len()) > MOST_BYTES / size_of::<f32>() {
-        return Err(AugmentError::TooLong { most: MOST_BYTES });
-    }
+    unless_too_long(sound, len)?;
     // The highest bits of a magnitude tell: integers have a maximum that becomes vectors.
     let highest =
         |channel: &Vec<f32>| channel.iter().fold(0, |highest: u32, sample| highest.max(sample.abs().to_bits()));
     let finite = sound.channels.iter().all(|channel| highest(channel) < f32::INFINITY.to_bits());
     if finite { Ok(()) } else { Err(AugmentError::NotFinite) }
+}
+
+/// Refuses to let a clip grow to so many samples a channel, before memory is taken for them.
+pub(super) fn unless_too_long(sound: &Waveform, num_samples: usize) -> Result<(), AugmentError> {
+    let fits = num_samples.saturating_mul(sound.channels.len()) <= MOST_BYTES / size_of::<f32>();
+    if fits { Ok(()) } else { Err(AugmentError::TooLong { most: MOST_BYTES }) }
 }
 
 #[cfg(test)]

@@ -14,7 +14,10 @@ mod draw;
 mod level;
 mod peers;
 mod mix;
+mod place;
 mod probability;
+mod seam;
+mod text;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -30,6 +33,17 @@ mod one_of;
 mod polarity_inversion;
 mod some_of;
 
+mod adjust_duration;
+mod crop;
+mod pad;
+mod repeat_part;
+mod reverse;
+mod shift;
+mod shuffle_channels;
+mod splice_out;
+mod time_mask;
+mod trim_silence;
+
 pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use add_noise::{Level, Repeat};
 pub use add_short_noises::{NoiseLevels, SnrOver};
@@ -39,7 +53,9 @@ pub use contract::{Apply, Augment, AugmentError, Setup};
 pub use draw::{Draw, Told};
 pub use peers::LEFT_OUT;
 pub use mix_utterance::{MixOffset, MixPad, MixSpeaker};
+pub use place::{Filling, Length, Location, Side};
 pub use probability::{NoProbability, Probability};
+pub use text::Text;
 
 use crate::family::family;
 
@@ -57,5 +73,15 @@ family! {
         mix_utterance: MixUtterance,
         gain: Gain,
         polarity_inversion: PolarityInversion,
+        time_mask: TimeMask,
+        splice_out: SpliceOut,
+        shift: Shift,
+        reverse: Reverse,
+        repeat_part: RepeatPart,
+        crop: Crop,
+        pad: Pad,
+        adjust_duration: AdjustDuration,
+        trim_silence: TrimSilence,
+        shuffle_channels: ShuffleChannels,
     }
 }

@@ -18,38 +18,122 @@ pub trait Segment {
         Ok(())
     }
 
-    /// Appends the parts of `sound` that are kept, in samples from its start, in the order of their starts; none is empty. A
-    /// part may end behind the sound: what is missing is silence. All channels are cut alike.
-    fn parts(&self, sound: &Waveform, parts: &mut Vec<Range<usize>>);
-
-    /// Whether a part still holds all words of the whole, in the order spoken.
-    fn words(&self) -> Words;
+    /// The parts of `sound` that are kept, in the order of their starts; none is empty. All channels are cut alike.
+    fn parts(&self, sound: &Waveform) -> Vec<Part>;
 }
 
-/// The parts of `sound` that are left by all of `rows`, one after the other, in samples from the start of `sound`.
+/// A part of a sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its samples, from the start of the sound; they lie within it.
+    pub samples: Range<usize>,
+    /// The samples of silence that follow them.
+    pub silence: usize,
+    /// Whether it still holds all words of the whole, in the order spoken.
+    pub words: Words,
+}
+
+impl Part {
+    /// All of a sound.
+    #[must_use]
+    pub fn whole(sound: &Waveform) -> Self {
+        Self { samples: 0..sound.num_samples(), silence: 0, words: Words::Kept }
+    }
+
+    /// Its length in samples, with the silence.
+    #[must_use]
+    pub fn num_samples(&self) -> usize {
+        self.samples.len() + self.silence
+    }
+
+    /// A part of this part, as a part of the sound; none where only silence is left.
+    fn within(&self, inner: &Self) -> Option<Self> {
+        let at = |sample: usize| self.samples.start + sample.min(self.samples.len());
+        let samples = at(inner.samples.start)..at(inner.samples.end);
+        let silence = inner.num_samples() - samples.len();
+        let words = if self.words == Words::Kept { inner.words } else { Words::Lost };
+        (!samples.is_empty()).then_some(Self { samples, silence, words })
+    }
+}
+
+/// The parts of `sound` that are left by all of `rows`, one after the other; all of it where there is no row.
 #[must_use]
-pub fn cut(rows: &[Segments], sound: &Waveform) -> Vec<Range<usize>> {
-    let mut parts = vec![0..sound.num_samples()];
+pub fn cut(rows: &[Segments], sound: &Waveform) -> Vec<Part> {
+    if sound.num_samples() == 0 {
+        return Vec::new();
+    }
+    let mut parts = vec![Part::whole(sound)];
     for row in rows {
-        let mut next = Vec::new();
-        for part in parts {
-            let mut within = Vec::new();
-            row.member().parts(&take(sound, &part), &mut within);
-            next.extend(within.into_iter().map(|inner| part.start + inner.start..part.start + inner.end));
-        }
-        parts = next;
+        let cut = |part: Part| {
+            // The first row has all of the sound before it, which needs no copy.
+            let inner = if part == Part::whole(sound) {
+                row.member().parts(sound)
+            } else {
+                row.member().parts(&take(sound, &part))
+            };
+            inner.into_iter().filter_map(move |inner| part.within(&inner))
+        };
+        parts = parts.into_iter().flat_map(cut).collect();
     }
     parts
 }
 
-/// One part of a sound, with silence where it goes on behind it.
+/// One part of a sound, a copy of it.
 #[must_use]
-pub fn take(sound: &Waveform, part: &Range<usize>) -> Waveform {
+pub fn take(sound: &Waveform, part: &Part) -> Waveform {
     let taken = |channel: &Vec<f32>| {
-        let end = part.end.min(channel.len());
-        let mut samples = channel[part.start.min(end)..end].to_vec();
-        samples.resize(part.len(), 0.0);
+        let mut samples = Vec::with_capacity(part.num_samples());
+        samples.extend_from_slice(channel.get(part.samples.clone()).unwrap_or_default());
+        samples.resize(part.num_samples(), 0.0);
         samples
     };
     Waveform { sample_rate: sound.sample_rate, channels: sound.channels.iter().map(taken).collect() }
+}
+
+/// The nearest number of samples to so many seconds.
+pub(super) fn samples(seconds: f64, rate: Hertz) -> usize {
+    (seconds * f64::from(rate.get())).round() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(yaml: &str) -> Vec<Segments> {
+        serde_saphyr::from_str(yaml).unwrap()
+    }
+
+    fn ten() -> Waveform {
+        Waveform { sample_rate: Hertz::new(10).unwrap(), channels: vec![(1..=10).map(|i| i as f32).collect()] }
+    }
+
+    #[test]
+    fn rows_cut_one_after_the_other() {
+        let parts = cut(&rows("[window: { length_s: 0.5 }, window: { length_s: 0.2, remainder: drop }]"), &ten());
+        let samples: Vec<_> = parts.iter().map(|part| part.samples.clone()).collect();
+        assert_eq!(samples, [0..2, 2..4, 5..7, 7..9]);
+        assert!(parts.iter().all(|part| part.words == Words::Lost && part.silence == 0));
+        assert_eq!(cut(&[], &ten()), [Part::whole(&ten())]);
+    }
+
+    #[test]
+    fn padding_is_silence_and_never_what_follows_in_the_sound() {
+        let rows = rows("[window: { length_s: 0.5 }, window: { length_s: 0.3, remainder: pad }]");
+        let parts: Vec<_> = cut(&rows, &ten()).iter().map(|part| take(&ten(), part).channels[0].clone()).collect();
+        assert_eq!(parts, [[1.0, 2.0, 3.0], [4.0, 5.0, 0.0], [6.0, 7.0, 8.0], [9.0, 10.0, 0.0]]);
+    }
+
+    #[test]
+    fn what_is_padding_alone_is_no_part() {
+        let rows = rows("[window: { length_s: 3, remainder: pad }, window: { length_s: 0.8 }]");
+        let parts: Vec<_> = cut(&rows, &ten()).into_iter().map(|part| (part.samples, part.silence)).collect();
+        assert_eq!(parts, [(0..8, 0), (8..10, 6)]);
+    }
+
+    #[test]
+    fn no_sound_has_no_parts() {
+        let none = Waveform { sample_rate: Hertz::new(10).unwrap(), channels: vec![Vec::new()] };
+        assert!(cut(&rows("[window: { length_s: 1 }, vad: {}]"), &none).is_empty());
+        assert!(cut(&[], &none).is_empty());
+    }
 }
