@@ -23,11 +23,30 @@ mod one_of;
 mod polarity_inversion;
 mod some_of;
 
+mod filter;
+mod g711;
+mod round_trip;
+
+mod aliasing;
+mod band_pass;
+mod band_stop;
+mod drop_freq;
+mod high_pass;
+mod high_shelf;
+mod low_pass;
+mod low_shelf;
+mod narrowband;
+mod peaking;
+mod resample_lowpass;
+mod seven_band_eq;
+
 pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use bank::{Bank, Banks, Source};
 pub use chain::Order;
 pub use contract::{Apply, Augment, AugmentError, Setup};
 pub use draw::{Draw, Told};
+pub use filter::Phase;
+pub use narrowband::{Companding, Telephone};
 pub use probability::{NoProbability, Probability};
 
 use crate::family::family;
@@ -41,5 +60,17 @@ family! {
         add_gaussian_snr: AddGaussianSnr,
         gain: Gain,
         polarity_inversion: PolarityInversion,
+        low_pass: LowPass,
+        high_pass: HighPass,
+        band_pass: BandPass,
+        band_stop: BandStop,
+        low_shelf: LowShelf,
+        high_shelf: HighShelf,
+        peaking: Peaking,
+        seven_band_eq: SevenBandEq,
+        drop_freq: DropFreq,
+        narrowband: Narrowband,
+        resample_lowpass: ResampleLowpass,
+        aliasing: Aliasing,
     }
 }
