@@ -10,9 +10,9 @@ use crate::transform::SettingError;
 
 /// A cheap converter: to another sample rate and back without a filter.
 ///
-/// The `n` samples become `m = round(n · rate_hz / rate)` and `n` again, each time on straight lines between neighbours, the first and
-/// the last where they were. Below the clip's rate high frequencies fold down, above it they are a little weaker. The rate is uniform in
-/// mels, `2595 · log10(1 + f / 700)`.
+/// The `n` samples become `m = round(n · rate_hz / rate)` and `n` again, each time on straight lines between
+/// neighbours, the first and the last where they were. Below the clip's rate high frequencies fold down, above it they
+/// are a little weaker. The rate is uniform in mels, `2595 · log10(1 + f / 700)`.
 ///
 /// Source: audiomentations 0.43 `Aliasing` (`m` is 1 at least here; there it fails).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

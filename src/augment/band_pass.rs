@@ -13,14 +13,15 @@ use crate::transform::SettingError;
 /// Only what is in a band of frequencies, as a telephone passes.
 ///
 /// A Butterworth filter with the edges `centre_hz · (1 ± bandwidth_fraction / 2)`, -3 dB there, each flank falling by
-/// `rolloff_db_per_octave`. The centre is uniform in mels, `2595 · log10(1 + f / 700)`, the fraction uniform, the roll-off one of the
-/// multiples of 6. With `phase: zero` a filter of half the order runs forwards and backwards (multiples of 12, -6 dB at the edges).
-/// Computed in double precision, from the state that the first sample for ever would have left. The upper edge is at most
-/// 0.9999 of the clip's Nyquist frequency; a clip whose rate cannot carry the lower edge either stays as it is.
+/// `rolloff_db_per_octave`. The centre is uniform in mels, `2595 · log10(1 + f / 700)`, the fraction uniform, the
+/// roll-off one of the multiples of 6. With `phase: zero` a filter of half the order runs forwards and backwards
+/// (multiples of 12, -6 dB at the edges). Computed in double precision, from the state that the first sample for ever
+/// would have left. The upper edge is at most 0.9999 of the clip's Nyquist frequency; a clip whose rate cannot carry
+/// the lower edge either stays as it is.
 ///
-/// Source: audiomentations 0.43 `BandPassFilter`, scipy's `butter` and `sosfiltfilt`. torchaudio's `bandpass_biquad` (with its default 0 dB peak)
-/// is this at 6 dB an octave, but has a centre and a `Q` for its edges, starts from silence and clips at ±1. torch-audiomentations' filter is
-/// another: a difference of two windowed sincs.
+/// Source: audiomentations 0.43 `BandPassFilter`, scipy's `butter` and `sosfiltfilt`. torchaudio's `bandpass_biquad`
+/// (with its default 0 dB peak) is this at 6 dB an octave, but has a centre and a `Q` for its edges, starts from
+/// silence and clips at ±1. torch-audiomentations' filter is another: a difference of two windowed sincs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BandPass {

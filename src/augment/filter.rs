@@ -22,8 +22,8 @@ pub(super) use cookbook::Shape;
 pub use rolloff::Phase;
 pub(super) use section::Section;
 
-/// The highest share of the Nyquist frequency that a filter is designed for. Above it the bilinear transform has no frequencies;
-/// audiomentations' value.
+/// The highest share of the Nyquist frequency that a filter is designed for. Above it the bilinear transform has no
+/// frequencies; audiomentations' value.
 const BELOW_NYQUIST: f64 = 0.9999;
 
 /// `hertz`, or what a filter is designed for where the rate cannot carry so much.
@@ -40,8 +40,8 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// Filters every channel as if its first sample had lasted for ever before: a clip that does not begin at 0 does not begin
-    /// with a jump.
+    /// Filters every channel as if its first sample had lasted for ever before: a clip that does not begin at 0 does
+    /// not begin with a jump.
     pub(super) fn run(&mut self, sound: &mut Waveform) {
         for channel in &mut sound.channels {
             self.samples.clear();
@@ -51,8 +51,9 @@ impl Filter {
         }
     }
 
-    /// Filters every channel forwards and then backwards, which leaves no delay at any frequency and doubles the decibels: as
-    /// `sosfiltfilt` of scipy. The clip is continued by a few samples at either end, turned about its end points (`2 x[0] - x[i]`).
+    /// Filters every channel forwards and then backwards, which leaves no delay at any frequency and doubles the
+    /// decibels: as `sosfiltfilt` of scipy. The clip is continued by a few samples at either end, turned about its end
+    /// points (`2 x[0] - x[i]`).
     pub(super) fn run_both_ways(&mut self, sound: &mut Waveform) {
         let taps = 1 + self.sections.iter().map(Section::order).sum::<usize>();
         for channel in &mut sound.channels {

@@ -20,8 +20,8 @@ const MU_BIAS: u32 = 33;
 const A_TOGGLE: u8 = 0x55;
 
 impl Law {
-    /// The code of a sample, full scale at ±1; louder is clipped. The nearest level in G.711's sense: a decision value belongs
-    /// to the level above it, of negative samples to the level nearer to 0.
+    /// The code of a sample, full scale at ±1; louder is clipped. The nearest level in G.711's sense: a decision value
+    /// belongs to the level above it, of negative samples to the level nearer to 0.
     pub(super) fn encode(self, sample: f32) -> u8 {
         match self {
             Self::Mu => {
@@ -64,8 +64,8 @@ impl Law {
     }
 }
 
-/// Whole steps of a magnitude below 1, and whether the sample is negative. A negative sample at a decision value counts as nearer to
-/// 0, as with the complement that the reference code of ITU-T G.191 takes.
+/// Whole steps of a magnitude below 1, and whether the sample is negative. A negative sample at a decision value counts
+/// as nearer to 0, as with the complement that the reference code of ITU-T G.191 takes.
 fn steps(sample: f32, per_one: f32) -> (bool, u32) {
     let scaled = sample * per_one;
     if scaled < 0.0 { (true, (-scaled).ceil() as u32 - 1) } else { (false, scaled as u32) }
@@ -116,7 +116,8 @@ mod tests {
                 let sample = f64::from(number) / 4_001.0;
                 let off = (f64::from(law.decode(law.encode(sample as f32))) - sample).abs();
                 let nearest = levels.iter().map(|level| (level - sample).abs()).fold(f64::MAX, f64::min);
-                // Between two segments a decision value stands half a small step from one level and half a large one from the other.
+                // Between two segments a decision value stands half a small step from one level and half a large one
+                // from the other.
                 assert!(off <= nearest * 2.0 + 1e-4, "{law:?} {sample}: {off} and {nearest}");
                 assert!(off <= outermost / 32.0 * sample.abs() * 1.1 + 3e-4, "{law:?} {sample}: {off}");
             }

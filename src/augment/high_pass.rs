@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::filter::cutoff::{Cutoff, Side, check_rolloff};
+use super::filter::cutoff::{OneEdge, Side, check_rolloff};
 use super::filter::{Filter, Phase};
 use super::{Apply, Augment, Probability, Setup};
 use crate::audio::{Hertz, Range};
@@ -13,16 +13,18 @@ use crate::transform::SettingError;
 /// Only what is above a frequency, as a small microphone hears.
 ///
 /// A Butterworth filter of order `rolloff_db_per_octave / 6`: flat where it passes, -3 dB at the cutoff. The cutoff is
-/// uniform in mels, `2595 · log10(1 + f / 700)`, the roll-off one of the multiples of 6. With `phase: zero` a filter of half the order runs
-/// forwards and backwards (multiples of 12, -6 dB at the cutoff). Computed in double precision, from the state that the first sample
-/// for ever would have left.
+/// uniform in mels, `2595 · log10(1 + f / 700)`, the roll-off one of the multiples of 6. With `phase: zero` a filter of
+/// half the order runs forwards and backwards (multiples of 12, -6 dB at the cutoff). Computed in double precision,
+/// from the state that the first sample for ever would have left.
 ///
-/// Source: audiomentations 0.43 `HighPassFilter`, scipy's `butter` and `sosfiltfilt`. torchaudio's `highpass_biquad` with its default `Q` is
-/// this at 12 dB an octave, but starts from silence and clips at ±1. torch-audiomentations' filter is another: a windowed sinc without delay.
+/// Source: audiomentations 0.43 `HighPassFilter`, scipy's `butter` and `sosfiltfilt`. torchaudio's `highpass_biquad`
+/// with its default `Q` is this at 12 dB an octave, but starts from silence and clips at ±1. torch-audiomentations'
+/// filter is another: a windowed sinc without delay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HighPass {
-    /// Where it begins to stop, in hertz, 1 to 384000; [20, 2400]. At most 0.9999 of the clip's Nyquist frequency is used.
+    /// Where it begins to stop, in hertz, 1 to 384000; [20, 2400]. At most 0.9999 of the clip's Nyquist frequency is
+    /// used.
     pub cutoff_hz: Range,
     /// How steep it is, in dB an octave, 6 to 96; [12, 24]. A multiple of 6 (of 12 with `phase: zero`).
     pub rolloff_db_per_octave: Range,
@@ -61,7 +63,7 @@ impl Augment for HighPass {
     }
 
     fn prepare(&self, _: &Setup<'_>) -> Box<dyn Apply> {
-        Box::new(Cutoff {
+        Box::new(OneEdge {
             side: Side::High,
             cutoff_hz: self.cutoff_hz.clone(),
             rolloff_db_per_octave: self.rolloff_db_per_octave.clone(),

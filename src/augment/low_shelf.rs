@@ -12,15 +12,17 @@ use crate::transform::SettingError;
 
 /// All low frequencies louder or softer.
 ///
-/// The low shelf of the Audio EQ Cookbook, with `A = 10^(gain_db / 40)` and `α = sin(2π centre_hz / rate) / 2q`. The frequency is uniform in mels,
-/// `2595 · log10(1 + f / 700)`, gain and q are uniform. Computed in double precision, from the state that the first sample for ever
-/// would have left.
+/// The low shelf of the Audio EQ Cookbook, with `A = 10^(gain_db / 40)` and `α = sin(2π centre_hz / rate) / 2q`. The
+/// frequency is uniform in mels, `2595 · log10(1 + f / 700)`, gain and q are uniform. Computed in double precision,
+/// from the state that the first sample for ever would have left.
 ///
-/// Source: audiomentations 0.43 `LowShelfFilter`. torchaudio's `bass_biquad` is the same section, but starts from silence and clips at ±1.
+/// Source: audiomentations 0.43 `LowShelfFilter`. torchaudio's `bass_biquad` is the same section, but starts from
+/// silence and clips at ±1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LowShelf {
-    /// Where half of the decibels are reached, in hertz, 1 to 384000; [50, 4000]. At most 0.9999 of the clip's Nyquist frequency is used.
+    /// Where half of the decibels are reached, in hertz, 1 to 384000; [50, 4000]. At most 0.9999 of the clip's Nyquist
+    /// frequency is used.
     pub centre_hz: Range,
     /// How much, in dB, -96 to 96; [-18, 18].
     pub gain_db: Range,

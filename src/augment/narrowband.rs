@@ -13,11 +13,13 @@ use crate::family::Member;
 
 /// As over a telephone line: 8 kHz, the eight bits of G.711, and back to the clip's rate.
 ///
-/// The clip is resampled to 8 kHz with the `high` filter of `resample` (flat to 3.76 kHz, nothing from 4 kHz), band-limited if
-/// `band` says so, encoded and decoded by ITU-T G.711, and resampled back, in its place and length. Levels are as in the clip: full scale
-/// of the line is ±1, louder is clipped. A clip of 8 kHz or less keeps its rate. Of A-law no level is 0: silence becomes 1/4096.
+/// The clip is resampled to 8 kHz with the `high` filter of `resample` (flat to 3.76 kHz, nothing from 4 kHz),
+/// band-limited if `band` says so, encoded and decoded by ITU-T G.711, and resampled back, in its place and length.
+/// Levels are as in the clip: full scale of the line is ±1, louder is clipped. A clip of 8 kHz or less keeps its rate.
+/// Of A-law no level is 0: silence becomes 1/4096.
 ///
-/// Source: lhotse 1.33 `Narrowband` (`codec: mulaw`), which resamples with torchaudio's softer filter. Its `lpc10` is not here.
+/// Source: lhotse 1.33 `Narrowband` (`codec: mulaw`), which resamples with torchaudio's softer filter. Its `lpc10` is
+/// not here.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Narrowband {

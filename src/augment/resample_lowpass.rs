@@ -11,12 +11,13 @@ use crate::transform::SettingError;
 
 /// The bandwidth of a lower sample rate: down to twice the cutoff and back.
 ///
-/// The cutoff's logarithm is uniform. The lower rate is twice the cutoff, to the nearest multiple of 100 Hz, so that filters are
-/// designed for a few rates and not for each clip. Both ways the `high` filter of `resample` is used: flat to 0.94 of the cutoff,
-/// nothing above it, no delay; the length stays. A clip whose rate is not above the lower one stays as it is.
+/// The cutoff's logarithm is uniform. The lower rate is twice the cutoff, to the nearest multiple of 100 Hz, so that
+/// filters are designed for a few rates and not for each clip. Both ways the `high` filter of `resample` is used: flat
+/// to 0.94 of the cutoff, nothing above it, no delay; the length stays. A clip whose rate is not above the lower one
+/// stays as it is.
 ///
-/// Source: lhotse 1.33 `LowpassUsingResampling`, which uses torchaudio's softer filter and whole hertz, and refuses clips of a rate below
-/// twice the highest cutoff.
+/// Source: lhotse 1.33 `LowpassUsingResampling`, which uses torchaudio's softer filter and whole hertz, and refuses
+/// clips of a rate below twice the highest cutoff.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResampleLowpass {

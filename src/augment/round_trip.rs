@@ -24,8 +24,8 @@ impl RoundTrip {
     /// Pairs of rates whose filters are kept.
     const KEPT: usize = 8;
 
-    /// Brings every channel to the rate `low`, below its own, lets `meanwhile` change it there, and brings it back to its rate, in
-    /// its place and length.
+    /// Brings every channel to the rate `low`, below its own, lets `meanwhile` change it there, and brings it back to
+    /// its rate, in its place and length.
     pub(super) fn apply(
         &mut self,
         sound: &mut Waveform,

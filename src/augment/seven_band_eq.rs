@@ -12,13 +12,14 @@ use crate::transform::SettingError;
 
 /// The colour of another microphone or another place: a random equalizer of seven bands.
 ///
-/// A low shelf, five peaks and a high shelf of the Audio EQ Cookbook, one after the other. Each has a frequency of its own, uniform in
-/// mels within its octave or so (42-95, 91-204, 196-441, 421-948, 909-2045, 1957-4404 and 4216-9486 Hz), a gain of `gain_db`, and
-/// a q: 0.1 to 0.999 of the shelves, 0.5 to 5 of the peaks. Frequencies that the clip's rate cannot carry are taken down to 0.9999 of its Nyquist
-/// frequency, where the band does nothing. Computed in double precision, from the state that the first sample for ever would have left.
+/// A low shelf, five peaks and a high shelf of the Audio EQ Cookbook, one after the other. Each has a frequency of its
+/// own, uniform in mels within its octave or so (42-95, 91-204, 196-441, 421-948, 909-2045, 1957-4404 and 4216-9486
+/// Hz), a gain of `gain_db`, and a q: 0.1 to 0.999 of the shelves, 0.5 to 5 of the peaks. Frequencies that the clip's
+/// rate cannot carry are taken down to 0.9999 of its Nyquist frequency, where the band does nothing. Computed in double
+/// precision, from the state that the first sample for ever would have left.
 ///
-/// Source: audiomentations 0.43 `SevenBandParametricEQ`, which goes back to single precision after each band, and whose peaks above the
-/// Nyquist frequency are unstable.
+/// Source: audiomentations 0.43 `SevenBandParametricEQ`, which goes back to single precision after each band, and whose
+/// peaks above the Nyquist frequency are unstable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SevenBandEq {

@@ -1,7 +1,8 @@
 //! Butterworth's filters (1930): as flat as an order allows where they pass, -3 dB at their edges.
 //!
-//! The poles of the prototype stand evenly on the left half of the unit circle; edges are warped by tan(π f / rate) and the
-//! analog sections brought over by the bilinear transform. The same filters as `butter` of scipy, which pairs poles and zeros otherwise.
+//! The poles of the prototype stand evenly on the left half of the unit circle; edges are warped by tan(π f / rate) and
+//! the analog sections brought over by the bilinear transform. The same filters as `butter` of scipy, which pairs poles
+//! and zeros otherwise.
 
 use std::f64::consts::PI;
 
@@ -46,8 +47,8 @@ pub(super) fn one_edge(side: Side, edge_hz: f64, order: usize, rate: Hertz, sect
     }
 }
 
-/// Puts the filter with two edges, below the Nyquist frequency, in place of `sections`. `order` is that of the prototype, which a band
-/// doubles.
+/// Puts the filter with two edges, below the Nyquist frequency, in place of `sections`. `order` is that of the
+/// prototype, which a band doubles.
 pub(super) fn two_edges(inside: Inside, edges_hz: [f64; 2], order: usize, rate: Hertz, sections: &mut Vec<Section>) {
     let [low, high] = edges_hz.map(|edge| warped(edge, rate));
     let (square, width) = (low * high, high - low);
@@ -60,8 +61,8 @@ pub(super) fn two_edges(inside: Inside, edges_hz: [f64; 2], order: usize, rate: 
         sections.push(Section::of_second_order(numerator, [square, width, 1.0]));
     }
     for (real, imaginary) in pole_pairs(order) {
-        // A pole p of the prototype becomes the roots of s^2 - p width s + square; the smaller root from the product of both, where
-        // a difference would cancel.
+        // A pole p of the prototype becomes the roots of s^2 - p width s + square; the smaller root from the product of
+        // both, where a difference would cancel.
         let half = (real * width / 2.0, imaginary * width / 2.0);
         let root = square_root((half.0 * half.0 - half.1 * half.1 - square, 2.0 * half.0 * half.1));
         let sign = if half.0 * root.0 + half.1 * root.1 < 0.0 { -1.0 } else { 1.0 };
@@ -88,6 +89,6 @@ fn pole_pairs(order: usize) -> impl Iterator<Item = (f64, f64)> {
 /// A square root of a complex number.
 fn square_root((real, imaginary): (f64, f64)) -> (f64, f64) {
     let length = real.hypot(imaginary);
-    let root = (((length + real) / 2.0).max(0.0).sqrt(), ((length - real) / 2.0).max(0.0).sqrt());
-    (root.0, root.1.copysign(imaginary))
+    let root = |square: f64| square.max(0.0).sqrt();
+    (root(f64::midpoint(length, real)), root(f64::midpoint(length, -real)).copysign(imaginary))
 }

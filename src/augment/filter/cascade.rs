@@ -1,7 +1,8 @@
 //! Sections one after the other, in one pass over the samples.
 //!
-//! A recursive filter waits for its own last sample. So the sections work side by side, each on the sample that the one before it
-//! finished a step ago: eight sections take little longer than one, and lanes that do the same become vectors.
+//! A recursive filter waits for its own last sample. So the sections work side by side, each on the sample that the one
+//! before it finished a step ago: eight sections take little longer than one, and lanes that do the same become
+//! vectors.
 
 use multiversion::multiversion;
 
@@ -36,8 +37,8 @@ fn eight(sections: &[Section; 8], samples: &mut [f64]) {
 
 /// Samples between two looks at how small the states are.
 const BLOCK: usize = 64;
-/// States below this, -600 dB, become 0: in digital silence they would fade into numbers with which processors are a hundred times
-/// slower.
+/// States below this, -600 dB, become 0: in digital silence they would fade into numbers with which processors are a
+/// hundred times slower.
 const FADED: f64 = 1e-30;
 
 #[inline(always)]

@@ -19,8 +19,8 @@ pub(in crate::augment) enum Shape {
 }
 
 impl Shape {
-    /// The section of this shape, with A = 10^(gain_db / 40), w = 2π f / rate and α = sin(w) / 2Q. A frequency that the rate cannot
-    /// carry is taken down to what it can.
+    /// The section of this shape, with `A = 10^(gain_db / 40)`, `w = 2π f / rate` and `α = sin(w) / 2Q`. A frequency
+    /// that the rate cannot carry is taken down to what it can.
     pub(in crate::augment) fn section(self, centre_hz: f64, gain_db: f64, q: f64, rate: Hertz) -> Section {
         let amplitude = 10_f64.powf(gain_db / 40.0);
         let (sin, cos) = (TAU * within(centre_hz, rate) / f64::from(rate.get())).sin_cos();

@@ -9,7 +9,7 @@ use crate::augment::{Apply, AugmentError, Draw};
 
 /// A Butterworth filter with one edge.
 #[derive(Debug)]
-pub(in crate::augment) struct Cutoff {
+pub(in crate::augment) struct OneEdge {
     pub(in crate::augment) side: Side,
     pub(in crate::augment) cutoff_hz: Range,
     pub(in crate::augment) rolloff_db_per_octave: Range,
@@ -17,7 +17,7 @@ pub(in crate::augment) struct Cutoff {
     pub(in crate::augment) filter: Filter,
 }
 
-impl Apply for Cutoff {
+impl Apply for OneEdge {
     fn apply(&mut self, sound: &mut Waveform, draw: &mut Draw<'_>) -> Result<(), AugmentError> {
         let cutoff_hz = draw.mel_number("cutoff_hz", &self.cutoff_hz);
         let rolloff = draw.multiple("rolloff_db_per_octave", &self.rolloff_db_per_octave, self.phase.step());

@@ -13,8 +13,8 @@ pub enum Phase {
     /// Each frequency is delayed by as little as a filter of this response must: what circuits do. -3 dB at the edges.
     #[default]
     Minimum,
-    /// No frequency is delayed: half of the roll-off forwards and half backwards. -6 dB at the edges, and onsets ring before they
-    /// begin.
+    /// No frequency is delayed: half of the roll-off forwards and half backwards. -6 dB at the edges, and onsets ring
+    /// before they begin.
     Zero,
 }
 

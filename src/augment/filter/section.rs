@@ -7,7 +7,8 @@ pub(in crate::augment) struct Section {
     pub(super) feedforward: [f64; 3],
     /// a1, a2.
     pub(super) feedback: [f64; 2],
-    /// What becomes of a constant 1: from the design, for a sum of coefficients cancels where a frequency is far below the rate.
+    /// What becomes of a constant 1: from the design, for a sum of coefficients cancels where a frequency is far below
+    /// the rate.
     pub(super) gain_at_zero: f64,
 }
 
@@ -21,7 +22,8 @@ impl Section {
         Self { feedforward: numerator.map(|b| b / a0), feedback: [a1 / a0, a2 / a0], gain_at_zero }
     }
 
-    /// The bilinear transform of an analog section of second order, coefficients by powers of s, frequencies as tan(π f / rate).
+    /// The bilinear transform of an analog section of second order, coefficients by powers of s, frequencies as tan(π f
+    /// / rate).
     pub(super) fn of_second_order(numerator: [f64; 3], denominator: [f64; 3]) -> Self {
         // s = (1 - 1/z) / (1 + 1/z), and both sides times (1 + 1/z)^2.
         let digital = |[c0, c1, c2]: [f64; 3]| [c2 + c1 + c0, 2.0 * (c0 - c2), c2 - c1 + c0];
