@@ -12,8 +12,8 @@ use crate::transform::SettingError;
 
 /// The frequencies around one louder or softer.
 ///
-/// The peaking equalizer of the Audio EQ Cookbook, with `A = 10^(gain_db / 40)` and `α = sin(2π centre_hz / rate) /
-/// 2q`. The frequency is uniform in mels, `2595 · log10(1 + f / 700)`, gain and q are uniform. Computed in double
+/// The peaking equalizer of the Audio EQ Cookbook, with `A = 10^(gain_db / 40)` and `α = sin(2π centre_hz / rate) / 2q`.
+/// The frequency is uniform in mels, `2595 · log10(1 + f / 700)`, gain and q are uniform. Computed in double
 /// precision, from the state that the first sample for ever would have left.
 ///
 /// Source: audiomentations 0.43 `PeakingFilter`. torchaudio's `equalizer_biquad` is the same section, but starts from
