@@ -54,6 +54,30 @@ impl<'a> Draw<'a> {
         value
     }
 
+    /// A value of `range` whose mel is uniform, drawn and recorded under `key`: of frequencies, as audiomentations draws them. The mel
+    /// is O'Shaughnessy's (1987), `2595 · log10(1 + f / 700)`: nearly linear below 700 Hz, nearly logarithmic above. Both bounds
+    /// are above zero.
+    pub fn mel_number(&mut self, key: &str, range: &Range) -> f64 {
+        let value = mel_at(range, self.unit());
+        self.note(key, value);
+        value
+    }
+
+    /// One of the multiples of `step` in `range`, each equally likely, drawn and recorded under `key`. Bounds and choices are multiples of
+    /// it.
+    pub fn multiple(&mut self, key: &str, range: &Range, step: f64) -> f64 {
+        let unit = self.unit();
+        let value = match range {
+            Range::Uniform([low, high]) => {
+                let steps = ((high - low) / step).round();
+                low + step * (unit * (steps + 1.0)).floor().min(steps)
+            }
+            range => range.at(unit),
+        };
+        self.note(key, value);
+        value
+    }
+
     /// One of `0..len`, each equally likely, drawn and not recorded; `len` is not 0.
     pub fn index(&mut self, len: usize) -> usize {
         ((self.unit() * len as f64) as usize).min(len - 1)
@@ -150,5 +174,17 @@ impl<'a> Draw<'a> {
     pub(crate) fn applied(&mut self, name: &str, record: Map<String, Value>) {
         let entry = Map::from_iter([(name.to_owned(), Value::Object(record))]);
         self.told.applied.push(Value::Object(entry));
+    }
+}
+
+/// The frequency of `range` that a draw of `unit`, uniform in [0, 1), stands for where the mel is uniform: see [`Draw::mel_number`].
+pub(super) fn mel_at(range: &Range, unit: f64) -> f64 {
+    let mel = |hertz: f64| 2_595.0 * (1.0 + hertz / 700.0).log10();
+    match range {
+        Range::Uniform([low, high]) => {
+            let mel = mel(*low) + (mel(*high) - mel(*low)) * unit;
+            (700.0 * (10_f64.powf(mel / 2_595.0) - 1.0)).clamp(*low, *high)
+        }
+        range => range.at(unit),
     }
 }

@@ -43,6 +43,22 @@ mod shuffle_channels;
 mod splice_out;
 mod time_mask;
 mod trim_silence;
+mod filter;
+mod g711;
+mod round_trip;
+
+mod aliasing;
+mod band_pass;
+mod band_stop;
+mod drop_freq;
+mod high_pass;
+mod high_shelf;
+mod low_pass;
+mod low_shelf;
+mod narrowband;
+mod peaking;
+mod resample_lowpass;
+mod seven_band_eq;
 
 pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use add_noise::{Level, Repeat};
@@ -54,6 +70,8 @@ pub use draw::{Draw, Told};
 pub use peers::LEFT_OUT;
 pub use mix_utterance::{MixOffset, MixPad, MixSpeaker};
 pub use place::{Filling, Length, Location, Side};
+pub use filter::Phase;
+pub use narrowband::{Companding, Telephone};
 pub use probability::{NoProbability, Probability};
 pub use text::Text;
 
@@ -83,5 +101,17 @@ family! {
         adjust_duration: AdjustDuration,
         trim_silence: TrimSilence,
         shuffle_channels: ShuffleChannels,
+        low_pass: LowPass,
+        high_pass: HighPass,
+        band_pass: BandPass,
+        band_stop: BandStop,
+        low_shelf: LowShelf,
+        high_shelf: HighShelf,
+        peaking: Peaking,
+        seven_band_eq: SevenBandEq,
+        drop_freq: DropFreq,
+        narrowband: Narrowband,
+        resample_lowpass: ResampleLowpass,
+        aliasing: Aliasing,
     }
 }
