@@ -10,9 +10,11 @@
 mod augmentation;
 mod bank;
 mod contract;
+mod convolution;
 mod draw;
 mod level;
 mod probability;
+mod reverberation;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -23,12 +25,18 @@ mod one_of;
 mod polarity_inversion;
 mod some_of;
 
+mod air_absorption;
+mod reverb;
+mod simulate_room;
+
 pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use bank::{Bank, Banks, Source};
 pub use chain::Order;
 pub use contract::{Apply, Augment, AugmentError, Setup};
 pub use draw::{Draw, Told};
 pub use probability::{NoProbability, Probability};
+pub use reverb::{Part, RirChannel};
+pub use reverberation::{Normalize, Tail};
 
 use crate::family::family;
 
@@ -41,5 +49,8 @@ family! {
         add_gaussian_snr: AddGaussianSnr,
         gain: Gain,
         polarity_inversion: PolarityInversion,
+        air_absorption: AirAbsorption,
+        reverb: Reverb,
+        simulate_room: SimulateRoom,
     }
 }
