@@ -218,7 +218,9 @@ mod tests {
         bytes.extend([(count * 4).to_le_bytes(), 32_u16.to_le_bytes()].concat());
         bytes.extend([b"data".as_slice(), &size.to_le_bytes()].concat());
         for place in 0..len {
-            channels.iter().for_each(|channel| bytes.extend(channel[place].to_le_bytes()));
+            for channel in channels {
+                bytes.extend(channel[place].to_le_bytes());
+            }
         }
         bytes
     }
@@ -262,7 +264,7 @@ mod tests {
         for height in [1.0, -1.0] {
             let rir = rir(height);
             let sound = click(16_000, 1_000);
-            let (wet, _) = by(&[("a.wav", 16_000, &[rir.clone()])], "", &sound, "utt");
+            let (wet, _) = by(&[("a.wav", 16_000, std::slice::from_ref(&rir))], "", &sound, "utt");
             let samples = &wet.channels[0];
             assert_eq!((wet.num_samples(), highest(samples)), (4_000, 1_000));
             assert!((10.0 * (power_of(&wet) / power_of(&sound)).log10()).abs() < 0.01);

@@ -101,13 +101,13 @@ impl Room {
 
     /// Adds the images within `radius` metres: Allen and Berkley (1979), each made softer by the excess at its distance.
     fn mirror(&self, rate: f64, radius: f64, response: &mut [f32]) {
+        /// Distances at which the excess is computed; between them it is interpolated.
+        const STEPS: usize = 32;
         let [along, across, up] = [0, 1, 2].map(|axis| self.images(axis, radius));
         let most = [&along, &across, &up].iter().flat_map(|axis| axis.iter()).map(|image| image.1).max().unwrap_or(0);
         let direct = self.distance();
         let gains: Vec<f64> =
             (0..=3 * most).map(|walls| direct * (1.0 - self.absorption).powf(walls as f64 / 2.0)).collect();
-        /// Distances at which the excess is computed; between them it is interpolated.
-        const STEPS: usize = 32;
         let even: Vec<f64> = (0..=STEPS + 1).map(|n| 1.0 / self.excess(radius * n as f64 / STEPS as f64)).collect();
         let evened = |distance: f64| {
             let place = distance / radius * STEPS as f64;
