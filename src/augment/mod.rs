@@ -10,6 +10,7 @@
 mod augmentation;
 mod bank;
 mod contract;
+mod convolution;
 mod draw;
 mod level;
 mod peers;
@@ -18,6 +19,7 @@ mod place;
 mod probability;
 mod seam;
 mod text;
+mod reverberation;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -59,6 +61,9 @@ mod narrowband;
 mod peaking;
 mod resample_lowpass;
 mod seven_band_eq;
+mod air_absorption;
+mod reverb;
+mod simulate_room;
 
 pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use add_noise::{Level, Repeat};
@@ -74,6 +79,8 @@ pub use filter::Phase;
 pub use narrowband::{Companding, Telephone};
 pub use probability::{NoProbability, Probability};
 pub use text::Text;
+pub use reverb::{Part, RirChannel};
+pub use reverberation::{Normalize, Tail};
 
 use crate::family::family;
 
@@ -113,5 +120,8 @@ family! {
         narrowband: Narrowband,
         resample_lowpass: ResampleLowpass,
         aliasing: Aliasing,
+        air_absorption: AirAbsorption,
+        reverb: Reverb,
+        simulate_room: SimulateRoom,
     }
 }
