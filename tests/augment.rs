@@ -28,7 +28,10 @@ const FIVE: &str = r#"augment:
     - low_pass: { probability: 0.5 }"#;
 
 fn variables() -> Variables {
-    [("NOISE", "fixtures/noise"), ("RIR", "fixtures/rir")].map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect()
+    [("NOISE", "fixtures/noise"), ("RIR", "fixtures/rir")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into_iter()
+        .collect()
 }
 
 /// Each row's cells and texts by its key.
@@ -47,7 +50,8 @@ fn rows(outcome: &Outcome) -> BTreeMap<String, Vec<String>> {
 /// A column of texts by key.
 fn texts(outcome: &Outcome, column: &str) -> BTreeMap<String, Option<String>> {
     let cells = |batch: &arrow::array::RecordBatch| {
-        let (keys, texts) = (batch.column_by_name("key").unwrap().clone(), batch.column_by_name(column).unwrap().clone());
+        let (keys, texts) =
+            (batch.column_by_name("key").unwrap().clone(), batch.column_by_name(column).unwrap().clone());
         (0..batch.num_rows()).map(move |row| {
             let text = texts.as_string::<i32>();
             (keys.as_string::<i32>().value(row).to_owned(), text.is_valid(row).then(|| text.value(row).to_owned()))
@@ -159,7 +163,9 @@ fn a_bad_noise_is_a_warning_and_the_next_is_drawn() {
     let yaml = format!("load: {{ max_reject_fraction: 1 }}\n{yaml}");
     let outcome = none.run(&fbank_pipeline(&yaml), &[]).expect_rows(2);
     assert_eq!(outcome.rejects().len(), 6);
-    assert!(outcome.rejects().iter().all(|reject| reject.code == "no_recording" && reject.message.contains("torn.wav")));
+    assert!(
+        outcome.rejects().iter().all(|reject| reject.code == "no_recording" && reject.message.contains("torn.wav"))
+    );
     verified(&none);
 }
 
@@ -251,7 +257,11 @@ fn every_member_does_its_work_on_any_clip_and_the_same_each_time() {
                     (Ok(first), Ok(again)) => {
                         assert!(one == other && first == again, "{} changes clip {number} unlike before", entry.name);
                         let len = one.num_samples();
-                        assert!(one.channels.len() == clip.channels.len() && len > 0, "{} of clip {number}", entry.name);
+                        assert!(
+                            one.channels.len() == clip.channels.len() && len > 0,
+                            "{} of clip {number}",
+                            entry.name
+                        );
                         assert!(one.channels.iter().all(|channel| channel.len() == len), "{}", entry.name);
                     }
                     (Err(first), Err(again)) => {
@@ -322,7 +332,9 @@ proptest! {
 #[test]
 fn a_killed_run_of_variants_goes_on() {
     let (whole, resumed) = (CorpusTest::on_sample(), CorpusTest::on_sample());
-    let yaml = fbank_pipeline(&format!("  waveform: [waveform: {{}}]\n{FIVE}\nwrite: {{ parquet: {{ shard_mib: 1, row_group_mib: 1 }} }}"));
+    let yaml = fbank_pipeline(&format!(
+        "  waveform: [waveform: {{}}]\n{FIVE}\nwrite: {{ parquet: {{ shard_mib: 1, row_group_mib: 1 }} }}"
+    ));
     whole.run(&yaml, &[]).expect_rows(48);
     resumed.run(&yaml, &[]).expect_rows(48);
     // As if the run had been killed before two of its shards were committed.

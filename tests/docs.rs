@@ -62,7 +62,8 @@ fn every_example_of_every_family_is_a_valid_pipeline() {
             };
             let file = tempfile::NamedTempFile::new().unwrap();
             fs::write(file.path(), &pipeline).unwrap();
-            let variables = ["CORPUS", "COMMON_VOICE", "LIBRISPEECH", "MANIFEST", "NOISE", "RIR"].map(|name| format!("{name}=x"));
+            let variables =
+                ["CORPUS", "COMMON_VOICE", "LIBRISPEECH", "MANIFEST", "NOISE", "RIR"].map(|name| format!("{name}=x"));
             let mut command = wavemill(&["check", file.path().to_str().unwrap()]);
             for variable in &variables {
                 command.args(["--var", variable]);

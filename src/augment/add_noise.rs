@@ -40,7 +40,7 @@ use crate::transform::SettingError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddNoise {
-    /// The recordings, as a corpus: `{audio_folder: {root: musan/noise}}`.
+    /// The recordings, as a corpus: `{audio_folder: {root: \"${NOISE}\"}}`.
     pub from: Corpus,
     /// The ratio of the clip's power to the noise's, in dB, -100 to 200; [3, 30].
     #[serde(default = "AddNoise::snr_db")]
@@ -121,7 +121,7 @@ impl AddNoise {
 
 impl Member for AddNoise {
     const EXAMPLE: &'static str =
-        "add_noise: { from: { audio_folder: { root: musan/noise } }, snr_db: [3, 30], probability: 0.5 }";
+        "add_noise: { from: { audio_folder: { root: \"${NOISE}\" } }, snr_db: [3, 30], probability: 0.5 }";
     const PEERS: &'static [&'static str] = &[
         "audiomentations.AddBackgroundNoise",
         "torch_audiomentations.AddBackgroundNoise",

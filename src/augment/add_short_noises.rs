@@ -37,7 +37,7 @@ use crate::transform::SettingError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddShortNoises {
-    /// The recordings, as a corpus: `{audio_folder: {root: keyboards}}`.
+    /// The recordings, as a corpus: `{audio_folder: {root: \"${NOISE}\"}}`.
     pub from: Corpus,
     /// The ratio of the clip's power to a noise's, in dB, -100 to 200; [-6, 18].
     #[serde(default = "AddShortNoises::snr_db")]
@@ -147,7 +147,7 @@ impl AddShortNoises {
 }
 
 impl Member for AddShortNoises {
-    const EXAMPLE: &'static str = "add_short_noises: { from: { audio_folder: { root: keyboards } }, snr_db: [-6, 18], time_between_sounds_s: [2, 8], probability: 0.5 }";
+    const EXAMPLE: &'static str = "add_short_noises: { from: { audio_folder: { root: \"${NOISE}\" } }, snr_db: [-6, 18], time_between_sounds_s: [2, 8], probability: 0.5 }";
     const PEERS: &'static [&'static str] = &["audiomentations.AddShortNoises"];
 }
 

@@ -13,15 +13,15 @@ mod contract;
 mod convolution;
 mod draw;
 mod level;
-mod peers;
 mod mix;
+mod peers;
 mod place;
 mod probability;
-mod seam;
-mod text;
 mod reverberation;
+mod seam;
 #[cfg(test)]
 pub(crate) mod testing;
+mod text;
 
 mod add_color_noise;
 mod add_gaussian_noise;
@@ -37,18 +37,19 @@ mod some_of;
 
 mod adjust_duration;
 mod crop;
+mod filter;
+mod g711;
 mod pad;
 mod repeat_part;
 mod reverse;
+mod round_trip;
 mod shift;
 mod shuffle_channels;
 mod splice_out;
 mod time_mask;
 mod trim_silence;
-mod filter;
-mod g711;
-mod round_trip;
 
+mod air_absorption;
 mod aliasing;
 mod band_pass;
 mod band_stop;
@@ -60,27 +61,26 @@ mod low_shelf;
 mod narrowband;
 mod peaking;
 mod resample_lowpass;
-mod seven_band_eq;
-mod air_absorption;
 mod reverb;
+mod seven_band_eq;
 mod simulate_room;
 
-pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use add_noise::{Level, Repeat};
 pub use add_short_noises::{NoiseLevels, SnrOver};
+pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use bank::{Bank, Banks, Source};
 pub use chain::Order;
 pub use contract::{Apply, Augment, AugmentError, Setup};
 pub use draw::{Draw, Told};
-pub use peers::LEFT_OUT;
-pub use mix_utterance::{MixOffset, MixPad, MixSpeaker};
-pub use place::{Filling, Length, Location, Side};
 pub use filter::Phase;
+pub use mix_utterance::{MixOffset, MixPad, MixSpeaker};
 pub use narrowband::{Companding, Telephone};
+pub use peers::LEFT_OUT;
+pub use place::{Filling, Length, Location, Side};
 pub use probability::{NoProbability, Probability};
-pub use text::Text;
 pub use reverb::{Part, RirChannel};
 pub use reverberation::{Normalize, Tail};
+pub use text::Text;
 
 use crate::family::family;
 

@@ -3,7 +3,10 @@
 /// Transforms of audiomentations 0.43, torch-audiomentations 0.12 and lhotse 1.33 that no member of `augment` stands for.
 pub const LEFT_OUT: &[(&str, &str)] = &[
     ("audiomentations.Lambda", "a function of one's own belongs to a program: `Apply` is public, and so is the chain"),
-    ("audiomentations.Resample", "the stage `resample` sets the rate of all that follows; to lose a band, `resample_lowpass`"),
+    (
+        "audiomentations.Resample",
+        "the stage `resample` sets the rate of all that follows; to lose a band, `resample_lowpass`",
+    ),
     ("lhotse.CutConcatenate", "joins utterances of the corpus; rows are utterances or parts of them here"),
     ("lhotse.DereverbWPE", "removes reverberation: an enhancement of many seconds an utterance, no augmentation"),
     ("lhotse.GlobalMVN", "of features: `cmvn: { over: global }` under `featurize`"),

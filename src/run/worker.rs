@@ -4,7 +4,6 @@
 //! recording. Else the utterance is in memory whole, once for all of its variants.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use crate::audio::{Waveform, Words};
 use crate::augment::{Augmenter, Told};
@@ -13,7 +12,7 @@ use crate::load::{Channels, Quality, QualityColumns};
 use crate::manifest::Warning;
 use crate::plan::{Entry, Plan, segment_id};
 use crate::seed::Draws;
-use crate::segment::{cut, take};
+use crate::segment::{Part, cut, take};
 
 use super::cell::CELL_BYTES;
 use super::failure::{Failure, Panic, SegmentError, UNUSABLE, WorldFault};
@@ -43,7 +42,7 @@ struct Loaded {
     sound: Waveform,
     found: Found,
     /// The parts that become rows, in samples.
-    parts: Vec<Range<usize>>,
+    parts: Vec<Part>,
 }
 
 impl<'p> Worker<'p> {
@@ -189,7 +188,7 @@ impl<'p> Worker<'p> {
     }
 
     /// A part of a sound, augmented if it is a copy.
-    fn vary(&mut self, sound: &Waveform, part: &Range<usize>, who: Draws<'_>) -> Result<(Waveform, Told), Failure> {
+    fn vary(&mut self, sound: &Waveform, part: &Part, who: Draws<'_>) -> Result<(Waveform, Told), Failure> {
         let mut clip = take(sound, part);
         let mut told = Told::default();
         if who.copy > 0
@@ -205,7 +204,7 @@ impl<'p> Worker<'p> {
         &mut self,
         entry: Entry,
         loaded: &Loaded,
-        part: &Range<usize>,
+        part: &Part,
         segment: Option<usize>,
     ) -> Result<(MadeRow, Told), Failure> {
         let plan = self.plan;
@@ -218,14 +217,13 @@ impl<'p> Worker<'p> {
             samples.chunks(BLOCK).try_for_each(|block| self.features.push(plan, channel, block))?;
         }
         let (cells, moments) = self.features.finish(plan)?;
-        let cut_words = plan.pipeline.segment.iter().all(|row| row.member().words() == Words::Kept);
-        let start_s = part.start as f64 / f64::from(clip.sample_rate.get());
+        let start_s = part.samples.start as f64 / f64::from(clip.sample_rate.get());
         let row = MadeRow {
             segment,
             num_samples: clip.num_samples() as u64,
             sample_rate: clip.sample_rate,
             augmentation: (entry.copy > 0).then(|| serde_json::Value::from(told.applied.clone()).to_string()),
-            words: if cut_words { told.words } else { Words::Lost },
+            words: if part.words == Words::Kept { told.words } else { Words::Lost },
             sound: sound_columns(
                 plan,
                 clip.channels.len(),
