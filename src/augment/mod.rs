@@ -12,7 +12,9 @@ mod bank;
 mod contract;
 mod draw;
 mod level;
+mod percentile;
 mod probability;
+mod tanh;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -22,6 +24,21 @@ mod gain;
 mod one_of;
 mod polarity_inversion;
 mod some_of;
+
+mod bit_crush;
+mod clip;
+mod clipping_distortion;
+mod compressor;
+mod dc_removal;
+mod deemphasis;
+mod fade;
+mod gain_transition;
+mod limiter;
+mod normalize_loudness;
+mod normalize_peak;
+mod preemphasis;
+mod saturate;
+mod tanh_distortion;
 
 pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use bank::{Bank, Banks, Source};
@@ -41,5 +58,19 @@ family! {
         add_gaussian_snr: AddGaussianSnr,
         gain: Gain,
         polarity_inversion: PolarityInversion,
+        gain_transition: GainTransition,
+        fade: Fade,
+        normalize_peak: NormalizePeak,
+        normalize_loudness: NormalizeLoudness,
+        dc_removal: DcRemoval,
+        preemphasis: Preemphasis,
+        deemphasis: Deemphasis,
+        clip: Clip,
+        clipping_distortion: ClippingDistortion,
+        saturate: Saturate,
+        tanh_distortion: TanhDistortion,
+        bit_crush: BitCrush,
+        limiter: Limiter,
+        compressor: Compressor,
     }
 }

@@ -9,8 +9,8 @@ use crate::family::Member;
 
 /// The waveform upside down: `y = -x`.
 ///
-/// No ear hears it, and no feature that is made of magnitudes changes; it is for models that read samples. Source: audiomentations
-/// 0.43 `PolarityInversion`.
+/// No ear hears it, and no feature that is made of magnitudes changes; it is for models that read samples. Source:
+/// audiomentations 0.43 `PolarityInversion`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolarityInversion {
@@ -21,7 +21,7 @@ pub struct PolarityInversion {
 impl Member for PolarityInversion {
     const EXAMPLE: &'static str = "polarity_inversion: { probability: 0.5 }";
     const PEERS: &'static [&'static str] =
-        &["audiomentations.PolarityInversion", "torch_audiomentations.PolarityInversion"];
+        &["audiomentations.PolarityInversion", "torch_audiomentations.PolarityInversion", "speechbrain.SignFlip"];
 }
 
 impl Augment for PolarityInversion {
