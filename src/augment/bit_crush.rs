@@ -1,5 +1,6 @@
 //! Fewer bits a sample.
 
+use multiversion::multiversion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -72,13 +73,15 @@ fn crush(sound: &mut Waveform, q: f32) {
 }
 
 /// Rounds to the nearest `1/q`.
+#[multiversion(targets("x86_64+avx2"))]
 fn round(samples: &mut [f32], q: f32) {
-    /// 1.5 · 2^23: a number below 2^22 that is added to it is rounded to a whole one, halves to the even one.
-    const ROUND: f32 = 12_582_912.0;
+    /// 2^23: a number below it that is added to it is rounded to a whole one, halves to the even one; from it on all
+    /// are whole.
+    const WHOLE: f32 = 8_388_608.0;
     for sample in samples {
         let scaled = *sample * q;
-        let rounded = if scaled.abs() < 4_194_304.0 { (scaled + ROUND) - ROUND } else { scaled.round_ties_even() };
-        // A sum cannot tell zeros apart.
+        let magnitude = scaled.abs();
+        let rounded = if magnitude < WHOLE { (magnitude + WHOLE) - WHOLE } else { magnitude };
         *sample = rounded.copysign(scaled) / q;
     }
 }

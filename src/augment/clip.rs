@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::level::clip;
 use super::{Apply, Augment, AugmentError, Draw, Probability, Setup};
 use crate::audio::{Hertz, Waveform};
 use crate::family::Member;
@@ -52,10 +53,7 @@ impl Augment for Clip {
 
 impl Apply for Clip {
     fn apply(&mut self, sound: &mut Waveform, _: &mut Draw<'_>) -> Result<(), AugmentError> {
-        let (min, max) = (self.min as f32, self.max as f32);
-        for sample in sound.channels.iter_mut().flatten() {
-            *sample = sample.max(min).min(max);
-        }
+        clip(sound, self.min as f32, self.max as f32);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::level::clip;
 use super::percentile::Percentiles;
 use super::{Apply, Augment, AugmentError, Draw, Probability, Setup};
 use crate::audio::{Hertz, Range, Waveform};
@@ -62,9 +63,7 @@ impl Apply for ClippingAtWork {
         self.percentiles.of(sound.channels.iter().flatten().copied());
         let low = self.percentiles.at(half) as f32;
         let high = self.percentiles.at(100.0 - half) as f32;
-        for sample in sound.channels.iter_mut().flatten() {
-            *sample = sample.max(low).min(high);
-        }
+        clip(sound, low, high);
         Ok(())
     }
 }

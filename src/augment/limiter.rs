@@ -1,5 +1,6 @@
 //! Peaks held below a threshold.
 
+use multiversion::multiversion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +77,7 @@ impl Augment for Limiter {
     }
 
     fn prepare(&self, _: &Setup<'_>) -> Box<dyn Apply> {
-        Box::new(LimiterAtWork { settings: self.clone(), gains: Vec::new(), minima: Vec::new(), history: Vec::new() })
+        Box::new(LimiterAtWork { settings: self.clone(), gains: Vec::new(), minima: Vec::new(), held: Vec::new() })
     }
 }
 
@@ -84,10 +85,10 @@ struct LimiterAtWork {
     settings: Limiter,
     /// The gain that each sample needs, between an attack before the clip and one after it; then the gain that it gets.
     gains: Vec<f32>,
-    /// Minima of a block of gains from each of them to the block's end.
+    /// The minima of some gains each.
     minima: Vec<f32>,
-    /// The last gains, of which the mean is taken.
-    history: Vec<f64>,
+    /// The gains that fall at once and recover, of which the mean is taken, behind an attack of ones.
+    held: Vec<f64>,
 }
 
 impl Apply for LimiterAtWork {
@@ -107,66 +108,81 @@ impl Apply for LimiterAtWork {
         // A gain cannot begin to fall before the clip does, nor because of what comes after it.
         self.gains.clear();
         self.gains.resize(num_samples + 2 * attack, 1.0);
-        let needed = &mut self.gains[attack..attack + num_samples];
-        peaks(sound, needed);
-        for gain in needed {
-            *gain = (threshold / gain.max(threshold)).min(1.0);
-        }
+        let within = &mut self.gains[attack..attack + num_samples];
+        peaks(sound, within);
+        needed(within, threshold);
         self.follow(attack, 10_f64.powf(-3.0 / release));
         for channel in &mut sound.channels {
-            for (sample, gain) in channel.iter_mut().zip(&self.gains) {
-                // Rounding may leave a peak a bit above the threshold.
-                *sample = (*sample * gain).max(-threshold).min(threshold);
-            }
+            apply(channel, &self.gains[attack..], threshold);
         }
         Ok(())
     }
 }
 
 impl LimiterAtWork {
-    /// Makes of the gains that are needed those that are applied, from the first on; `keep` is the share of the way to
-    /// a recovered gain that is left after a sample.
-    ///
-    /// The minimum of `attack + 1` gains is that of two parts, to the end of a block and from its beginning (van Herk,
-    /// 1992; Gil and Werman, 1993).
+    /// Makes of the gains that are needed those that are applied, an attack later; `keep` is the share of the way to a
+    /// recovered gain that is left after a sample.
     fn follow(&mut self, attack: usize, keep: f64) {
         let width = attack + 1;
-        let share = 1.0 / width as f64;
-        let num_samples = self.gains.len() - 2 * attack;
-        self.minima.clear();
-        self.minima.resize(width, 1.0);
-        self.history.clear();
-        self.history.resize(width, 1.0);
-        let (mut held, mut sum) = (1.0_f64, width as f64);
-        let mut begin = 0;
-        while begin + attack < self.gains.len() {
-            let end = begin + width;
-            let mut least = 1.0_f32;
-            for (minimum, gain) in self.minima.iter_mut().rev().zip(self.gains[begin..end].iter().rev()) {
-                least = least.min(*gain);
-                *minimum = least;
-            }
-            let mut least = 1.0_f32;
-            for offset in 0..width {
-                let at = begin + offset;
-                if at + attack >= self.gains.len() {
-                    break;
-                }
-                if offset > 0 {
-                    least = least.min(self.gains[at + attack]);
-                }
-                let lowest = f64::from(self.minima[offset].min(least));
-                held = lowest.min(keep * held + (1.0 - keep) * lowest);
-                sum += held - self.history[offset];
-                self.history[offset] = held;
-                // The means of the first `attack` windows lie before the clip.
-                if at >= attack {
-                    self.gains[at - attack] = (sum * share) as f32;
-                }
-            }
-            begin = end;
+        // The minimum of two spans is that of both: spans double.
+        let mut span = 1;
+        while span < width {
+            let step = span.min(width - span);
+            self.minima.resize(self.gains.len() - step, 1.0);
+            lesser(&self.gains, &self.gains[step..], &mut self.minima);
+            std::mem::swap(&mut self.gains, &mut self.minima);
+            span += step;
         }
-        self.gains.truncate(num_samples);
+        self.held.resize(self.held.len().max(width + self.gains.len()), 1.0);
+        self.held[..width].fill(1.0);
+
+        let share = 1.0 / width as f64;
+        let (mut held, mut sum) = (1.0_f64, width as f64);
+        let rest = 1.0 - keep;
+        // Two samples at a time: the second gain from the one before the first, for processors to overlap them.
+        let (keep_two, rest_two) = (keep * keep, keep * rest);
+        for at in (0..self.gains.len()).step_by(2) {
+            let first = f64::from(self.gains[at]);
+            let second = self.gains.get(at + 1).map_or(first, |gain| f64::from(*gain));
+            let most = second.min(keep * first + rest * second);
+            let one = first.min(keep * held + rest * first);
+            held = most.min(keep_two * held + (rest_two * first + rest * second));
+            let old = self.held[at];
+            self.held[at + width] = one;
+            let before = sum + (one - old);
+            self.gains[at] = (before * share) as f32;
+            if let Some(gain) = self.gains.get_mut(at + 1) {
+                self.held[at + 1 + width] = held;
+                sum += (one - old) + (held - self.held[at + 1]);
+                *gain = (sum * share) as f32;
+            }
+        }
+    }
+}
+
+/// Puts the lesser of two numbers each into `out`.
+#[multiversion(targets("x86_64+avx2"))]
+fn lesser(some: &[f32], others: &[f32], out: &mut [f32]) {
+    for ((out, one), other) in out.iter_mut().zip(some).zip(others) {
+        *out = if one < other { *one } else { *other };
+    }
+}
+
+/// The gain that each magnitude needs.
+#[multiversion(targets("x86_64+avx2"))]
+fn needed(magnitudes: &mut [f32], threshold: f32) {
+    for magnitude in magnitudes {
+        *magnitude = if *magnitude > threshold { threshold / *magnitude } else { 1.0 };
+    }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn apply(samples: &mut [f32], gains: &[f32], threshold: f32) {
+    for (sample, gain) in samples.iter_mut().zip(gains) {
+        // Rounding may leave a peak a bit above the threshold.
+        let y = *sample * gain;
+        let y = if y > threshold { threshold } else { y };
+        *sample = if y < -threshold { -threshold } else { y };
     }
 }
 

@@ -96,16 +96,13 @@ impl LoudnessAtWork {
             return Err(NO_METER);
         }
         let fits = |meter: &EbuR128| meter.rate() == rate && meter.channels() as usize == num_channels;
-        let meter = match self.meter.take().filter(fits) {
-            Some(mut meter) => {
-                meter.reset();
-                meter
-            }
-            None => {
-                let mut meter = EbuR128::new(num_channels as u32, rate, Mode::I).map_err(|_| NO_METER)?;
-                meter.set_channel_map(&vec![Channel::Left; num_channels]).map_err(|_| NO_METER)?;
-                meter
-            }
+        let meter = if let Some(mut meter) = self.meter.take().filter(fits) {
+            meter.reset();
+            meter
+        } else {
+            let mut meter = EbuR128::new(num_channels as u32, rate, Mode::I).map_err(|_| NO_METER)?;
+            meter.set_channel_map(&vec![Channel::Left; num_channels]).map_err(|_| NO_METER)?;
+            meter
         };
         let meter = self.meter.insert(meter);
         let channels: Vec<&[f32]> = sound.channels.iter().map(Vec::as_slice).collect();

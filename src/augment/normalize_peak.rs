@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::level::{amplitude, peak_of};
+use super::level::{amplitude, peak_of, scale_exactly};
 use super::{Apply, Augment, AugmentError, Draw, Probability, Setup};
 use crate::audio::{Hertz, Range, Waveform};
 use crate::family::Member;
@@ -74,10 +74,7 @@ impl Apply for NormalizePeak {
             return Ok(());
         }
         // In double precision, so that the peak is the target and not a bit above it.
-        let factor = target / peak;
-        for sample in sound.channels.iter_mut().flatten() {
-            *sample = (f64::from(*sample) * factor) as f32;
-        }
+        scale_exactly(sound, target / peak);
         Ok(())
     }
 }

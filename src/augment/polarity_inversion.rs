@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::level::scale;
 use super::{Apply, Augment, AugmentError, Draw, Probability, Setup};
 use crate::audio::Waveform;
 use crate::family::Member;
@@ -36,9 +37,7 @@ impl Augment for PolarityInversion {
 
 impl Apply for PolarityInversion {
     fn apply(&mut self, sound: &mut Waveform, _: &mut Draw<'_>) -> Result<(), AugmentError> {
-        for sample in sound.channels.iter_mut().flatten() {
-            *sample = -*sample;
-        }
+        scale(sound, -1.0);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::level::{amplitude, peak_of, scale};
+use super::level::{amplitude, clip, peak_of, scale};
 use super::tanh::tanh_in_place;
 use super::{Apply, Augment, AugmentError, Draw, Probability, Setup};
 use crate::audio::{Hertz, Range, Waveform};
@@ -79,9 +79,7 @@ impl Apply for Saturate {
         match self.shape {
             Saturation::Hard => {
                 let limit = limit as f32;
-                for sample in sound.channels.iter_mut().flatten() {
-                    *sample = sample.max(-limit).min(limit);
-                }
+                clip(sound, -limit, limit);
             }
             Saturation::Soft => {
                 for channel in &mut sound.channels {

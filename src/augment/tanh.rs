@@ -28,17 +28,16 @@ fn tanh(x: f32) -> f32 {
         1.0,
     ];
     // From 9.1 on the result is 1 in single precision.
-    let v = (2.0 * f64::from(x.abs())).min(20.0);
-    let rounded = v * LOG2_E + ROUND;
-    let r = v - (rounded - ROUND) * LN_2;
-    let mut e = TAYLOR[0];
+    let double = (2.0 * f64::from(x.abs())).min(20.0);
+    let rounded = double * LOG2_E + ROUND;
+    let rest = double - (rounded - ROUND) * LN_2;
+    let mut power = TAYLOR[0];
     for coefficient in &TAYLOR[1..] {
-        e = e * r + coefficient;
+        power = power * rest + coefficient;
     }
-    let power = f64::from_bits((rounded.to_bits() << 52).wrapping_add(1.0_f64.to_bits()));
-    let e = e * power;
+    power *= f64::from_bits((rounded.to_bits() << 52).wrapping_add(1.0_f64.to_bits()));
     // Below, e - 1 has too few digits, and x is the nearest number.
-    let y = if v < 2e-5 { 0.5 * v } else { (e - 1.0) / (e + 1.0) };
+    let y = if double < 2e-5 { 0.5 * double } else { (power - 1.0) / (power + 1.0) };
     (y as f32).copysign(x)
 }
 
