@@ -14,9 +14,9 @@ impl Percentiles {
         self.keys.extend(numbers.map(key));
     }
 
-    /// The percentile `percent`, 0 to 100, interpolated between its two neighbours as NumPy's `linear` does, in its
-    /// order of operations and precisions; 0 of no numbers. The numbers change places: no more than what is asked is
-    /// sorted.
+    /// The percentile `percent`, 0 to 100, interpolated between its two neighbours as `linear` of `numpy.percentile`
+    /// does, in its order of operations and precisions; 0 of no numbers. The numbers change places: no more than what
+    /// is asked is sorted.
     pub(super) fn at(&mut self, percent: f64) -> f64 {
         let Some(last) = self.keys.len().checked_sub(1) else { return 0.0 };
         let place = last as f64 * (percent / 100.0);
