@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::level::peak;
 use super::{Apply, Augment, AugmentError, Augments, Draw, Probability, Setup};
 use crate::audio::{Hertz, Waveform};
 use crate::family::Member;
@@ -142,10 +143,7 @@ pub(super) fn checked(sound: &Waveform) -> Result<(), AugmentError> {
         return Err(AugmentError::NothingLeft);
     }
     unless_too_long(sound, len)?;
-    // The highest bits of a magnitude tell: integers have a maximum that becomes vectors.
-    let highest =
-        |channel: &Vec<f32>| channel.iter().fold(0, |highest: u32, sample| highest.max(sample.abs().to_bits()));
-    let finite = sound.channels.iter().all(|channel| highest(channel) < f32::INFINITY.to_bits());
+    let finite = sound.channels.iter().all(|channel| peak(channel).is_finite());
     if finite { Ok(()) } else { Err(AugmentError::NotFinite) }
 }
 

@@ -11,8 +11,9 @@ use crate::transform::SettingError;
 
 /// Louder or softer by a number of decibels, the same for all channels.
 ///
-/// `y = x · 10^(gain_db / 20)`; nothing is clipped. Source: audiomentations 0.43 `Gain`. (lhotse's `Volume` has a linear factor:
-/// 0.125 to 2 is -18 to 6 dB.)
+/// `y = x · 10^(gain_db / 20)`; nothing is clipped (torchaudio's `Vol` clips at ±1). Drawn: `gain_db`. Source:
+/// audiomentations 0.43.1 `Gain`. lhotse's `Volume` draws a linear factor: 0.125 to 2 is -18 to 6 dB. NeMo's `gain`
+/// draws -10 to 10 dB.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gain {
@@ -30,8 +31,14 @@ impl Default for Gain {
 
 impl Member for Gain {
     const EXAMPLE: &'static str = "gain: { gain_db: [-12, 12], probability: 0.5 }";
-    const PEERS: &'static [&'static str] =
-        &["audiomentations.Gain", "torch_audiomentations.Gain", "lhotse.Volume", "lhotse.PerturbVolume"];
+    const PEERS: &'static [&'static str] = &[
+        "audiomentations.Gain",
+        "torch_audiomentations.Gain",
+        "torchaudio.Vol",
+        "lhotse.Volume",
+        "lhotse.PerturbVolume",
+        "nemo.gain",
+    ];
 }
 
 impl Augment for Gain {
@@ -59,7 +66,7 @@ impl Apply for Gain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::augment::testing::{drawn, sine, varied};
+    use crate::augment::testing::{sine, varied};
 
     #[test]
     fn a_fixed_gain_scales_exactly() {
@@ -67,11 +74,5 @@ mod tests {
         let sound = sine(440.0, 0.01, 16_000);
         let louder = varied(gain, &sound);
         assert!(louder.channels[0].iter().zip(&sound.channels[0]).all(|(y, x)| (y - 10.0 * x).abs() <= 1e-6));
-    }
-
-    #[test]
-    fn gains_are_drawn_evenly() {
-        let gains = drawn(Gain::default(), "gain_db", 10_000);
-        assert!(crate::augment::testing::is_uniform(&gains, -12.0, 12.0));
     }
 }

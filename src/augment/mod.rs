@@ -19,6 +19,8 @@ mod place;
 mod probability;
 mod reverberation;
 mod seam;
+mod percentile;
+mod tanh;
 #[cfg(test)]
 pub(crate) mod testing;
 mod text;
@@ -67,6 +69,20 @@ mod simulate_room;
 
 pub use add_noise::{Level, Repeat};
 pub use add_short_noises::{NoiseLevels, SnrOver};
+mod bit_crush;
+mod clip;
+mod clipping_distortion;
+mod compressor;
+mod dc_removal;
+mod deemphasis;
+mod fade;
+mod gain_transition;
+mod limiter;
+mod normalize_loudness;
+mod normalize_peak;
+mod preemphasis;
+mod saturate;
+mod tanh_distortion;
 pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use bank::{Bank, Banks, Source};
 pub use chain::Order;
@@ -123,5 +139,19 @@ family! {
         air_absorption: AirAbsorption,
         reverb: Reverb,
         simulate_room: SimulateRoom,
+        gain_transition: GainTransition,
+        fade: Fade,
+        normalize_peak: NormalizePeak,
+        normalize_loudness: NormalizeLoudness,
+        dc_removal: DcRemoval,
+        preemphasis: Preemphasis,
+        deemphasis: Deemphasis,
+        clip: Clip,
+        clipping_distortion: ClippingDistortion,
+        saturate: Saturate,
+        tanh_distortion: TanhDistortion,
+        bit_crush: BitCrush,
+        limiter: Limiter,
+        compressor: Compressor,
     }
 }

@@ -3,14 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::level::scale;
 use super::{Apply, Augment, AugmentError, Draw, Probability, Setup};
 use crate::audio::Waveform;
 use crate::family::Member;
 
 /// The waveform upside down: `y = -x`.
 ///
-/// No ear hears it, and no feature that is made of magnitudes changes; it is for models that read samples. Source: audiomentations
-/// 0.43 `PolarityInversion`.
+/// No ear hears it, and no feature that is made of magnitudes changes; it is for models that read samples. Source:
+/// audiomentations 0.43 `PolarityInversion`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolarityInversion {
@@ -21,7 +22,7 @@ pub struct PolarityInversion {
 impl Member for PolarityInversion {
     const EXAMPLE: &'static str = "polarity_inversion: { probability: 0.5 }";
     const PEERS: &'static [&'static str] =
-        &["audiomentations.PolarityInversion", "torch_audiomentations.PolarityInversion"];
+        &["audiomentations.PolarityInversion", "torch_audiomentations.PolarityInversion", "speechbrain.SignFlip"];
 }
 
 impl Augment for PolarityInversion {
@@ -36,9 +37,7 @@ impl Augment for PolarityInversion {
 
 impl Apply for PolarityInversion {
     fn apply(&mut self, sound: &mut Waveform, _: &mut Draw<'_>) -> Result<(), AugmentError> {
-        for sample in sound.channels.iter_mut().flatten() {
-            *sample = -*sample;
-        }
+        scale(sound, -1.0);
         Ok(())
     }
 }

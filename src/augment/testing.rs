@@ -132,3 +132,79 @@ pub(crate) fn hiss(name: &str, amplitude: f32, rate: u32, samples: usize) -> Wav
     WHO.stage(name).fill_normal(&mut hiss);
     mono(rate, hiss.into_iter().map(|sample| amplitude * sample).collect())
 }
+
+/// What holds for many augmentations at once.
+mod shared {
+    use super::super::*;
+    use super::{WHO, augmenter, drawn, is_uniform};
+    use crate::audio::{Hertz, Range, Waveform};
+
+    #[test]
+    fn levels_and_dynamics_are_drawn_evenly() {
+        let peak = NormalizePeak { peak_db: Range::Uniform([-6.0, 3.5]), ..NormalizePeak::default() };
+        let rows: [(Augments, &str, f64, f64); 14] = [
+            (Gain::default().into(), "gain_db", -12.0, 12.0),
+            (GainTransition::default().into(), "duration_s", 0.2, 6.0),
+            (GainTransition::default().into(), "start_gain_db", -24.0, 6.0),
+            (GainTransition::default().into(), "end_gain_db", -24.0, 6.0),
+            (peak.into(), "peak_db", -6.0, 3.5),
+            (NormalizeLoudness::default().into(), "loudness_lufs", -31.0, -13.0),
+            (ClippingDistortion::default().into(), "percentile_threshold", 0.0, 40.0),
+            (Saturate::default().into(), "gain_db", 0.0, 12.0),
+            (TanhDistortion::default().into(), "distortion", 0.01, 0.7),
+            (Limiter::default().into(), "threshold_db", -24.0, -2.0),
+            (Limiter::default().into(), "attack_ms", 0.5, 25.0),
+            (Limiter::default().into(), "release_ms", 50.0, 700.0),
+            (Compressor::default().into(), "threshold_db", -40.0, -15.0),
+            (Compressor::default().into(), "ratio", 2.0, 8.0),
+        ];
+        for (row, key, low, high) in rows {
+            let name = row.name();
+            assert!(is_uniform(&drawn(row, key, 10_000), low, high), "{name} {key}");
+        }
+    }
+
+    #[test]
+    fn levels_and_dynamics_keep_silence_and_the_length_of_any_clip() {
+        let rows: [Augments; 16] = [
+            Gain::default().into(),
+            PolarityInversion::default().into(),
+            GainTransition::default().into(),
+            Fade { fade_in_s: Range::fixed(0.01), fade_out_s: Range::fixed(1.0), ..Fade::default() }.into(),
+            NormalizePeak::default().into(),
+            NormalizeLoudness::default().into(),
+            DcRemoval::default().into(),
+            Preemphasis::default().into(),
+            Deemphasis::default().into(),
+            Clip::default().into(),
+            ClippingDistortion::default().into(),
+            Saturate::default().into(),
+            TanhDistortion::default().into(),
+            BitCrush::default().into(),
+            Limiter::default().into(),
+            Compressor::default().into(),
+        ];
+        for row in rows {
+            let name = row.name();
+            let mut augmenter = augmenter(row);
+            for rate in [8_000, 16_000, 44_100, 48_000] {
+                for len in [1, 2, 63, 5_000] {
+                    // Noise of a constant seed, then silence.
+                    let noise = |i: usize| ((i * 7_919) % 1_999) as f32 / 999.0 - 1.0;
+                    for sample in [noise, |_| 0.0] {
+                        let channels =
+                            vec![(0..len).map(sample).collect(), (0..len).map(|i| 0.5 * sample(i + 5)).collect()];
+                        let mut sound = Waveform { sample_rate: Hertz::new(rate).expect("a rate"), channels };
+                        let silent = sound.channels.iter().flatten().all(|x| *x == 0.0);
+                        augmenter.apply(&mut sound, WHO).expect("a clip that can be augmented");
+                        assert!(
+                            sound.channels.len() == 2 && sound.channels.iter().all(|channel| channel.len() == len),
+                            "{name}"
+                        );
+                        assert!(!silent || sound.channels.iter().flatten().all(|y| *y == 0.0), "{name} {rate} {len}");
+                    }
+                }
+            }
+        }
+    }
+}
