@@ -18,6 +18,7 @@ pub(crate) mod testing;
 
 mod add_gaussian_snr;
 mod chain;
+mod codec;
 mod gain;
 mod one_of;
 mod polarity_inversion;
@@ -26,6 +27,7 @@ mod some_of;
 pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use bank::{Bank, Banks, Source};
 pub use chain::Order;
+pub use codec::{ALaw, Application, Coder, Mp3, MuLaw, Opus, Vorbis};
 pub use contract::{Apply, Augment, AugmentError, Setup};
 pub use draw::{Draw, Told};
 pub use probability::{NoProbability, Probability};
@@ -41,5 +43,6 @@ family! {
         add_gaussian_snr: AddGaussianSnr,
         gain: Gain,
         polarity_inversion: PolarityInversion,
+        codec: Codec,
     }
 }
