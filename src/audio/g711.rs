@@ -1,8 +1,9 @@
-//! The two laws of ITU-T G.711: 16-bit samples as 8 bits, in segments of which each is twice as coarse as the one below.
+//! The two laws of ITU-T G.711: 16-bit samples as 8 bits, in segments of which each is twice as coarse as the one
+//! below.
 //!
-//! The codes are those of the ITU's own program (G.191, `ulaw_compress` and `alaw_compress`), which complements the bits of a
-//! negative sample. ffmpeg, SoX and libsndfile agree with it and with each other but for samples that lie on the border of two
-//! codes, at most 1.6 % of all values, which they give to the code beside.
+//! The codes are those of the ITU's own program (G.191, `ulaw_compress` and `alaw_compress`), which complements the
+//! bits of a negative sample. ffmpeg, SoX and libsndfile agree with it and with each other but for samples that lie on
+//! the border of two codes, at most 1.6 % of all values, which they give to the code beside.
 
 /// The code of a sample in the law of North America and Japan, whose bits are all complemented.
 pub(crate) const fn mu_law_encode(sample: i16) -> u8 {

@@ -23,22 +23,26 @@ pub use vorbis::Vorbis;
 
 /// The clip encoded and decoded again by a codec: one of several, drawn anew for each clip, each equally likely.
 ///
-/// Length and place in time are kept exactly: what encoder and decoder delay is taken off. A codec hears what its encoder would get: samples beyond
-/// full scale are clipped at ±1 (NeMo lowers the level to 0.8 before instead; here a `gain` before this does that). A clip whose rate the codec does not have is
-/// resampled to the next one that it has (above 48 kHz, to 48 kHz) and back. Two channels are coded as stereo, more of them one by one.
-/// The record names the codec and what was drawn for it.
+/// Length and place in time are kept exactly: what encoder and decoder delay is taken off. (The speech part of Opus
+/// lies up to 0.1 ms beside its music part, in every player.) A codec hears what its encoder would get: samples beyond
+/// full scale are clipped at ±1. NeMo lowers the level to 0.8 before; here a `gain` before this does that. A clip whose
+/// rate the codec does not have is resampled to the next one that it has (above 48 kHz, to 48 kHz) and back. Two
+/// channels are coded as stereo, more of them one by one. The record names the codec and what was drawn for it.
 ///
-/// - `mu_law: {}` and `a_law: {}`: ITU-T G.711, 8 bits a sample, at the clip's own rate. Of a telephone they are only the
-///   coding, not the band of 300 to 3400 Hz.
-/// - `mp3: { bitrate_kbps: [8, 64] }`: MPEG-1, 2 and 2.5 Layer III at a constant bitrate. Of the bitrates that the format has at the clip's
-///   rate, those within the range are equally likely, as in audiomentations; where there is none, the nearest is taken. The encoder is
-///   rusty_mp3's, not LAME: its band is wider.
-/// - `opus: { bitrate_kbps: [8, 32], application: audio }`: libopus in frames of 20 ms, variable bitrate, complexity 9. `application: voip` is that of calls, which favours
-///   speech and takes off the lowest frequencies; `audio` is lhotse's.
-/// - `vorbis: { quality: [-0.1, 0.3] }`: libvorbis with aoTuV's tuning, variable bitrate. lhotse's `compression_level` is 1 minus this: its 0.9 is 0.1 here.
+/// - `mu_law: {}` and `a_law: {}`: ITU-T G.711, 8 bits a sample, at the clip's own rate. Of a telephone they are only
+///   the coding, not the band of 300 to 3400 Hz.
+/// - `mp3: { bitrate_kbps: [8, 64] }`: MPEG-1, 2 and 2.5 Layer III at a constant bitrate. Of the bitrates that the
+///   format has at the clip's rate, those within the range are equally likely, as in audiomentations; where there is
+///   none, the nearest is taken. The encoder is not LAME but rusty_mp3, which keeps a wider band.
+/// - `opus: { bitrate_kbps: [8, 32], application: audio }`: libopus in frames of 20 ms, at a variable bitrate,
+///   complexity 9. `application: voip` is that of calls, which favours speech and takes off the lowest frequencies;
+///   `audio` is lhotse's.
+/// - `vorbis: { quality: [-0.1, 0.3] }`: libvorbis as tuned by aoTuV, at a variable bitrate. lhotse's
+///   `compression_level` is 1 minus this: its 0.9 is 0.1 here.
 ///
-/// For other shares than equal ones use `one_of` with `weights`. GSM 06.10, the fourth codec of lhotse, is not there: no maintained library
-/// with a free licence has it. Source: lhotse 1.32 `Compress`, audiomentations 0.43 `Mp3Compression`.
+/// For other shares than equal ones use `one_of` with `weights`. GSM 06.10, the fourth codec of lhotse, is not there:
+/// no maintained library with a free licence was found. Source: lhotse `Compress`, audiomentations 0.43
+/// `Mp3Compression`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Codec {

@@ -47,8 +47,8 @@ impl Carrier {
         (self.rate_for)(rate.get())
     }
 
-    /// Gives the clip to `code`, at the codec's rate, within full scale, in groups of one or two channels that it changes in
-    /// place and leaves as long as they are.
+    /// Gives the clip to `code`, at the codec's rate, within full scale, in groups of one or two channels that it
+    /// changes in place and leaves as long as they are.
     pub(super) fn carry<E: Display>(
         &mut self,
         sound: &mut Waveform,
