@@ -90,21 +90,22 @@ mod tests {
     }
 
     #[test]
-    fn every_sample_becomes_the_nearest_code_and_every_code_itself() {
-        let laws: [(fn(i16) -> u8, fn(u8) -> i16); 2] = [(mu_law_encode, mu_law_decode), (a_law_encode, a_law_decode)];
-        for (encode, decode) in laws {
-            let stands_for: Vec<i32> = (0..=255).map(|code| i32::from(decode(code))).collect();
-            for sample in i16::MIN..=i16::MAX {
-                let distance = |decoded: &i32| (decoded - i32::from(sample)).abs();
-                let nearest = stands_for.iter().map(distance).min().unwrap();
-                let own = distance(&i32::from(decode(encode(sample))));
-                // A sample is cut to 14 or 13 bits first: within its step, two codes may be as near.
-                assert!(own <= nearest + 8, "{sample} is {own} off, and {nearest} is possible");
-            }
-            // Minus zero of the mu-law is the one code that no sample has.
-            let own = |code: &u8| encode(decode(*code)) == *code;
-            assert_eq!((0..=255).filter(own).count(), if decode(0x7F) == 0 { 255 } else { 256 });
+    fn every_sample_lies_within_half_a_step_of_its_code_and_every_code_is_its_own() {
+        let off = |sample: i16, decoded: i16| (i32::from(sample) - i32::from(decoded)).abs();
+        for sample in i16::MIN..=i16::MAX {
+            let code = mu_law_encode(sample);
+            // Steps of 8 in the lowest segment, of samples that are cut to 14 bits; full scale is 32635.
+            let half = (4 << ((!code >> 4) & 7)) + 3 + off(sample, sample.clamp(-32_635, 32_635));
+            assert!(off(sample, mu_law_decode(code)) <= half, "mu-law of {sample}");
+
+            let code = a_law_encode(sample);
+            // Steps of 16 in the lowest two segments.
+            let half = 8 << (((code ^ 0x55) >> 4) & 7).saturating_sub(1);
+            assert!(off(sample, a_law_decode(code)) <= half, "A-law of {sample}");
         }
+        // Minus zero of the mu-law is the one code that stands for no sample of its own.
+        assert!((0..=255).all(|code| mu_law_encode(mu_law_decode(code)) == code || code == 0x7F));
+        assert!((0..=255).all(|code| a_law_encode(a_law_decode(code)) == code));
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::transform::SettingError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mp3 {
-    /// The bitrate of the stream, both channels together, in kbit/s, 8 to 320; [8, 64]. The format has 8, 16, 24, 32, 40,
-    /// 48, 56, 64, 80, 96, 112, 128, 144 and 160 at rates up to 24 kHz, and 32 to 320 above.
+    /// The bitrate of the stream, both channels together, in kbit/s, 8 to 320; [8, 64]. The format has 8, 16, 24, 32,
+    /// 40, 48, 56, 64, 80, 96, 112, 128, 144 and 160 at rates up to 24 kHz, and 32 to 320 above.
     pub bitrate_kbps: Range,
 }
 
