@@ -2,7 +2,7 @@
 //! below.
 //!
 //! The codes are those of the ITU's own program (G.191, `ulaw_compress` and `alaw_compress`), which complements the
-//! bits of a negative sample. ffmpeg, SoX and libsndfile agree with it and with each other but for samples that lie on
+//! bits of a negative sample. ffmpeg, `sox` and libsndfile agree with it and with each other but for samples that lie on
 //! the border of two codes, at most 1.6 % of all values, which they give to the code beside.
 
 /// The code of a sample in the law of North America and Japan, whose bits are all complemented.
@@ -73,12 +73,12 @@ mod tests {
         let mut params = AudioCodecParameters::new();
         params.for_codec(codec).with_sample_rate(8_000).with_channels(mono.clone()).with_max_frames_per_packet(256);
         let mut decoder = PcmDecoder::try_new(&params, &AudioDecoderOptions::default()).unwrap();
-        let codes: Vec<u8> = (0..=255).collect();
-        let packet = PacketBuilder::new().track_id(0).pts(0.into()).dur(256_u64.into()).data(codes).build();
-        let decoded = decoder.decode(&packet).unwrap();
-        assert_eq!(decoded.spec(), &AudioSpec::new(8_000, mono));
+        let every: Vec<u8> = (0..=255).collect();
+        let packet = PacketBuilder::new().track_id(0).pts(0.into()).dur(256_u64.into()).data(every).build();
+        let sound = decoder.decode(&packet).unwrap();
+        assert_eq!(sound.spec(), &AudioSpec::new(8_000, mono));
         let mut samples = Vec::new();
-        decoded.copy_to_vec_interleaved::<i16>(&mut samples);
+        sound.copy_to_vec_interleaved::<i16>(&mut samples);
         samples
     }
 

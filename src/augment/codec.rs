@@ -33,7 +33,7 @@ pub use vorbis::Vorbis;
 ///   the coding, not the band of 300 to 3400 Hz.
 /// - `mp3: { bitrate_kbps: [8, 64] }`: MPEG-1, 2 and 2.5 Layer III at a constant bitrate. Of the bitrates that the
 ///   format has at the clip's rate, those within the range are equally likely, as in audiomentations; where there is
-///   none, the nearest is taken. The encoder is not LAME but rusty_mp3, which keeps a wider band.
+///   none, the nearest is taken. The encoder is not LAME but `rusty_mp3`, which keeps a wider band.
 /// - `opus: { bitrate_kbps: [8, 32], application: audio }`: libopus in frames of 20 ms, at a variable bitrate,
 ///   complexity 9. `application: voip` is that of calls, which favours speech and takes off the lowest frequencies;
 ///   `audio` is lhotse's.

@@ -1,4 +1,4 @@
-//! MP3 through rusty_mp3.
+//! MP3 through `rusty_mp3`.
 
 use rusty_mp3::encode::lametag::{DECODER_DELAY, ENCODER_DELAY, extra_priming};
 use rusty_mp3::{Error, Mp3Decoder, Mp3Encoder, Mp3EncoderConfig};

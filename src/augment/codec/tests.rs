@@ -208,3 +208,16 @@ fn settings_out_of_range_are_refused() {
     assert!(all().into_iter().all(|coder| only(coder).check(None).is_ok()));
     assert!(serde_json::from_str::<Codec>(r#"{ "codecs": [{ "mu_law": { "law": 1 } }] }"#).is_err());
 }
+
+#[test]
+fn the_example_reads_and_its_schema_knows_every_codec() {
+    let row: crate::augment::Augments = serde_saphyr::from_str(Codec::EXAMPLE).unwrap();
+    let coded = varied(row, &speechlike(16_000, 1_000, 1));
+    assert_eq!(coded.num_samples(), 1_000);
+
+    let schema = crate::family::Entry::of::<Codec>("codec").schema();
+    let words = schema.pointer("/properties/codecs/items/oneOf").and_then(|words| words.as_array()).unwrap();
+    let names: Vec<&str> = words.iter().filter_map(|word| word["required"][0].as_str()).collect();
+    assert_eq!(names, ["mu_law", "a_law", "mp3", "opus", "vorbis"]);
+    assert!(words.iter().all(|word| word["additionalProperties"] == false));
+}
