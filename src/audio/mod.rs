@@ -1,5 +1,6 @@
 //! Ground: what a recording is, in samples, hertz and seconds.
 
+pub(crate) mod g711;
 #[cfg(test)]
 pub(crate) mod golden;
 mod range;

@@ -31,6 +31,7 @@ mod add_gaussian_snr;
 mod add_noise;
 mod add_short_noises;
 mod chain;
+mod codec;
 mod gain;
 mod mix_utterance;
 mod one_of;
@@ -86,6 +87,7 @@ mod tanh_distortion;
 pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use bank::{Bank, Banks, Source};
 pub use chain::Order;
+pub use codec::{ALaw, Application, Coder, Mp3, MuLaw, Opus, Vorbis};
 pub use contract::{Apply, Augment, AugmentError, Setup};
 pub use draw::{Draw, Told};
 pub use filter::Phase;
@@ -153,5 +155,6 @@ family! {
         bit_crush: BitCrush,
         limiter: Limiter,
         compressor: Compressor,
+        codec: Codec,
     }
 }
