@@ -1,4 +1,4 @@
-//! What decides the bytes of a dataset beside wavemill itself: the libraries that decode, resample, transform, judge
+//! What decides the bytes of a dataset beside wavemill itself: the libraries that decode, encode, resample, transform, judge
 //! (`keep_if`) and write, and the kind of processor.
 //!
 //! The FFT and the mathematics of the C library choose their instructions at run time, and with fused multiply-add the last
@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 
 /// Each library with its version, in alphabetic order.
-const LIBRARIES: [(&str, &str); 11] = [
+const LIBRARIES: [(&str, &str); 15] = [
+    ("aotuv_lancer_vorbis_sys", "0.1.6"),
     ("ebur128", "0.1.11"),
+    ("ogg_next_sys", "0.1.5"),
     ("opusic-c", "1.6.1"),
     ("opusic-sys", "0.7.7"),
     ("parquet", "60.1.0"),
@@ -16,8 +18,10 @@ const LIBRARIES: [(&str, &str); 11] = [
     ("realfft", "3.5.1"),
     ("rubato", "5.0.1"),
     ("rustfft", "6.4.1"),
+    ("rusty_mp3", "1.0.5"),
     ("symphonia", "0.6.1"),
     ("symphonia-core", "0.6.1"),
+    ("vorbis_rs", "0.5.6"),
     ("zstd-sys", "2.1.3+zstd.1.5.7"),
 ];
 

@@ -5,6 +5,26 @@
 //! bits of a negative sample. ffmpeg, `sox` and libsndfile agree with it and with each other but for samples that lie on
 //! the border of two codes, at most 1.6 % of all values, which they give to the code beside.
 
+use super::Waveform;
+
+/// What becomes of sound that is carried as μ-law.
+pub(crate) fn mu_law(sound: &mut Waveform) {
+    as_integers(sound, |sample| mu_law_decode(mu_law_encode(sample)));
+}
+
+/// What becomes of sound that is carried as A-law.
+pub(crate) fn a_law(sound: &mut Waveform) {
+    as_integers(sound, |sample| a_law_decode(a_law_encode(sample)));
+}
+
+/// Changes each sample as a 16-bit integer, clipped at full scale.
+fn as_integers(sound: &mut Waveform, change: impl Fn(i16) -> i16) {
+    for sample in sound.channels.iter_mut().flatten() {
+        // The cast saturates.
+        *sample = f32::from(change((*sample * 32_768.0).round_ties_even() as i16)) / 32_768.0;
+    }
+}
+
 /// The code of a sample in the law of North America and Japan, whose bits are all complemented.
 pub(crate) const fn mu_law_encode(sample: i16) -> u8 {
     // 14 bits, from 33 on, where the segments begin at powers of two.
@@ -61,6 +81,23 @@ const fn sign(sample: i16) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::golden::golden;
+
+    #[test]
+    fn codes_and_levels_are_those_of_the_c_code_in_python() {
+        let (_, linear) = golden("augment/filters/g711-linear");
+        let codes = |encode: fn(i16) -> u8, linear: &[f32]| -> Vec<f32> {
+            linear.iter().map(|sample| f32::from(encode(*sample as i16))).collect()
+        };
+        // It rounds negative samples of the μ-law another way.
+        assert_eq!(codes(mu_law_encode, &linear), golden("augment/filters/g711-mu-codes").1);
+        let both: Vec<f32> = linear.iter().copied().chain(linear.iter().map(|sample| -sample)).collect();
+        assert_eq!(codes(a_law_encode, &both), golden("augment/filters/g711-a-codes").1);
+        for (decode, name) in [(mu_law_decode as fn(u8) -> i16, "mu"), (a_law_decode, "a")] {
+            let levels: Vec<f32> = (0..=u8::MAX).map(|code| f32::from(decode(code))).collect();
+            assert_eq!(levels, golden(&format!("augment/filters/g711-{name}-levels")).1);
+        }
+    }
     use symphonia::core::audio::{AudioSpec, Channels, Position};
     use symphonia::core::codecs::audio::well_known::{CODEC_ID_PCM_ALAW, CODEC_ID_PCM_MULAW};
     use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions};

@@ -41,7 +41,6 @@ mod some_of;
 mod adjust_duration;
 mod crop;
 mod filter;
-mod g711;
 mod pad;
 mod repeat_part;
 mod reverse;

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::filter::Filter;
 use super::filter::band::{Inside, design};
-use super::g711::Law;
 use super::round_trip::RoundTrip;
 use super::{Apply, Augment, AugmentError, Draw, Probability, Setup};
+use crate::audio::g711;
 use crate::audio::{Hertz, Waveform};
 use crate::family::Member;
 
@@ -73,12 +73,7 @@ impl Augment for Narrowband {
 
     fn prepare(&self, _: &Setup<'_>) -> Box<dyn Apply> {
         let line = Line {
-            // By code; to decode is to look up.
-            levels: match self.codec {
-                Companding::MuLaw => Some(Levels::of(Law::Mu)),
-                Companding::ALaw => Some(Levels::of(Law::A)),
-                Companding::None => None,
-            },
+            codec: self.codec,
             band: self.band,
             filter: Filter::default(),
         };
@@ -105,21 +100,9 @@ impl Apply for NarrowbandAtWork {
     }
 }
 
-/// The samples of a law by their codes.
-struct Levels {
-    law: Law,
-    levels: Vec<f32>,
-}
-
-impl Levels {
-    fn of(law: Law) -> Self {
-        Self { law, levels: (0..=u8::MAX).map(|code| law.decode(code)).collect() }
-    }
-}
-
 /// What happens to sound on the line.
 struct Line {
-    levels: Option<Levels>,
+    codec: Companding,
     band: Telephone,
     filter: Filter,
 }
@@ -131,10 +114,10 @@ impl Line {
         {
             self.filter.run(sound);
         }
-        if let Some(Levels { law, levels }) = &self.levels {
-            for sample in sound.channels.iter_mut().flatten() {
-                *sample = levels[usize::from(law.encode(*sample))];
-            }
+        match self.codec {
+            Companding::MuLaw => g711::mu_law(sound),
+            Companding::ALaw => g711::a_law(sound),
+            Companding::None => {}
         }
     }
 }

@@ -4,9 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::{Apply, AugmentError, Draw};
-use super::carrier::as_integers;
-use crate::audio::Waveform;
-use crate::audio::g711::{a_law_decode, a_law_encode};
+use crate::audio::{Waveform, g711};
 
 /// ITU-T G.711 A-law: 8 bits for each 16-bit sample. It has no settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -15,7 +13,7 @@ pub struct ALaw {}
 
 impl Apply for ALaw {
     fn apply(&mut self, sound: &mut Waveform, _: &mut Draw<'_>) -> Result<(), AugmentError> {
-        as_integers(sound, |sample| a_law_decode(a_law_encode(sample)));
+        g711::a_law(sound);
         Ok(())
     }
 }

@@ -6,14 +6,6 @@ use super::super::AugmentError;
 use crate::audio::{Hertz, Waveform};
 use crate::resample::{Method, Resampler};
 
-/// Changes each sample as a 16-bit integer, clipped at full scale.
-pub(super) fn as_integers(sound: &mut Waveform, change: impl Fn(i16) -> i16) {
-    for sample in sound.channels.iter_mut().flatten() {
-        // The cast saturates.
-        *sample = f32::from(change((*sample * 32_768.0).round_ties_even() as i16)) / 32_768.0;
-    }
-}
-
 /// Brings clips to a codec, and back to their own rate and length.
 pub(super) struct Carrier {
     codec: &'static str,
