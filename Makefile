@@ -40,14 +40,20 @@ check: setup ## Check format and lints, as CI does
 bench: setup ## Measure the hot functions, then resampling, features and augmentations in turn with their peers (large wheels)
 	cargo bench
 	@test -x "$(VENVS)/compare/bin/python" || python3 -m venv "$(VENVS)/compare"
-	"$(VENVS)/compare/bin/pip" install --quiet --requirement benches/peers/requirements-resample.txt --requirement benches/peers/requirements-featurize.txt --requirement benches/peers/requirements-augment.txt
+	"$(VENVS)/compare/bin/pip" install --quiet --requirement benches/peers/requirements-resample.txt --requirement benches/peers/requirements-featurize.txt
 	"$(VENVS)/compare/bin/python" benches/peers/resample.py
 	"$(VENVS)/compare/bin/python" benches/peers/featurize.py
-	"$(VENVS)/compare/bin/python" benches/peers/augment.py
+	@test -x "$(VENVS)/augment/bin/python" || python3 -m venv "$(VENVS)/augment"
+	"$(VENVS)/augment/bin/pip" install --quiet --requirement benches/peers/requirements-augment.txt
+	"$(VENVS)/augment/bin/python" benches/peers/augment.py
 
 golden: ## Remake the reference outputs of the peers (downloads several GB of wheels)
 	python3 fixtures/golden/make.py
 	python3 fixtures/golden/resample.py
+	@test -x "$(VENVS)/augment/bin/python" || python3 -m venv "$(VENVS)/augment"
+	"$(VENVS)/augment/bin/pip" install --quiet --requirement benches/peers/requirements-augment.txt
+	for script in filters level silence; do "$(VENVS)/augment/bin/python" fixtures/golden/augment/$$script.py; done
+	"$(VENVS)/golden-venv/bin/python" fixtures/golden/augment/level.py
 
 docs: setup ## Remake the pages of docs/ that come from the code
 	cargo build --quiet
