@@ -84,7 +84,7 @@ pub enum RirChannel {
 
 impl Member for Reverb {
     const EXAMPLE: &'static str =
-        "reverb: { from: { audio_folder: { root: rirs } }, part: all, rir_channel: first, probability: 0.5 }";
+        "reverb: { from: { audio_folder: { root: \"${RIR}\" } }, part: all, rir_channel: first, probability: 0.5 }";
     const PEERS: &'static [&'static str] = &[
         "audiomentations.ApplyImpulseResponse",
         "torch_audiomentations.ApplyImpulseResponse",
