@@ -90,6 +90,12 @@ pub(super) fn shuffle(order: &mut [usize], draw: &mut Draw<'_>) {
 /// The most bytes that a clip may take: as the largest feature cell.
 const MOST_BYTES: usize = 1 << 30;
 
+/// Whether as many channels as `sound` has may be in memory with `len` samples each.
+pub(super) fn fits(len: usize, sound: &Waveform) -> Result<(), AugmentError> {
+    let fits = len.saturating_mul(sound.channels.len()) <= MOST_BYTES / size_of::<f32>();
+    if fits { Ok(()) } else { Err(AugmentError::TooLong { most: MOST_BYTES }) }
+}
+
 /// One augmentation of a chain at work, with its place and its probability.
 pub(super) struct Link {
     name: &'static str,
@@ -141,9 +147,7 @@ pub(super) fn checked(sound: &Waveform) -> Result<(), AugmentError> {
     if len == 0 {
         return Err(AugmentError::NothingLeft);
     }
-    if len.saturating_mul(sound.channels.len()) > MOST_BYTES / size_of::<f32>() {
-        return Err(AugmentError::TooLong { most: MOST_BYTES });
-    }
+    fits(len, sound)?;
     // The highest bits of a magnitude tell: integers have a maximum that becomes vectors.
     let highest =
         |channel: &Vec<f32>| channel.iter().fold(0, |highest: u32, sample| highest.max(sample.abs().to_bits()));

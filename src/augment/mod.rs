@@ -13,6 +13,7 @@ mod contract;
 mod draw;
 mod level;
 mod probability;
+mod stretch;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -23,12 +24,17 @@ mod one_of;
 mod polarity_inversion;
 mod some_of;
 
+mod pitch_shift;
+mod speed;
+mod time_stretch;
+
 pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use bank::{Bank, Banks, Source};
 pub use chain::Order;
 pub use contract::{Apply, Augment, AugmentError, Setup};
 pub use draw::{Draw, Told};
 pub use probability::{NoProbability, Probability};
+pub use time_stretch::StretchLength;
 
 use crate::family::family;
 
@@ -41,5 +47,8 @@ family! {
         add_gaussian_snr: AddGaussianSnr,
         gain: Gain,
         polarity_inversion: PolarityInversion,
+        speed: Speed,
+        time_stretch: TimeStretch,
+        pitch_shift: PitchShift,
     }
 }
