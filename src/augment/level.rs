@@ -4,11 +4,6 @@ use multiversion::multiversion;
 
 use crate::audio::Waveform;
 
-/// The root of the mean square of some samples; 0 of none.
-pub(super) fn rms(samples: &[f32]) -> f64 {
-    power(samples).sqrt()
-}
-
 /// The mean square of some samples, summed in double precision; 0 of none.
 #[multiversion(targets("x86_64+avx2"))]
 pub(super) fn power(samples: &[f32]) -> f64 {

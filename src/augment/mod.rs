@@ -12,14 +12,17 @@ mod bank;
 mod contract;
 mod convolution;
 mod draw;
+mod filter;
 mod level;
 mod mix;
 mod peers;
+mod percentile;
 mod place;
 mod probability;
 mod reverberation;
+mod round_trip;
 mod seam;
-mod percentile;
+mod stretch;
 mod tanh;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -30,59 +33,58 @@ mod add_gaussian_noise;
 mod add_gaussian_snr;
 mod add_noise;
 mod add_short_noises;
-mod chain;
-mod codec;
-mod gain;
-mod mix_utterance;
-mod one_of;
-mod polarity_inversion;
-mod some_of;
-
 mod adjust_duration;
-mod crop;
-mod filter;
-mod pad;
-mod repeat_part;
-mod reverse;
-mod round_trip;
-mod shift;
-mod shuffle_channels;
-mod splice_out;
-mod time_mask;
-mod trim_silence;
-
 mod air_absorption;
 mod aliasing;
 mod band_pass;
 mod band_stop;
+mod bit_crush;
+mod chain;
+mod clip;
+mod clipping_distortion;
+mod codec;
+mod compressor;
+mod crop;
+mod dc_removal;
+mod deemphasis;
 mod drop_freq;
+mod fade;
+mod gain;
+mod gain_transition;
 mod high_pass;
 mod high_shelf;
+mod limiter;
 mod low_pass;
 mod low_shelf;
+mod mix_utterance;
 mod narrowband;
+mod normalize_loudness;
+mod normalize_peak;
+mod one_of;
+mod pad;
 mod peaking;
+mod pitch_shift;
+mod polarity_inversion;
+mod preemphasis;
+mod repeat_part;
 mod resample_lowpass;
 mod reverb;
+mod reverse;
+mod saturate;
 mod seven_band_eq;
+mod shift;
+mod shuffle_channels;
 mod simulate_room;
+mod some_of;
+mod speed;
+mod splice_out;
+mod tanh_distortion;
+mod time_mask;
+mod time_stretch;
+mod trim_silence;
 
 pub use add_noise::{Level, Repeat};
 pub use add_short_noises::{NoiseLevels, SnrOver};
-mod bit_crush;
-mod clip;
-mod clipping_distortion;
-mod compressor;
-mod dc_removal;
-mod deemphasis;
-mod fade;
-mod gain_transition;
-mod limiter;
-mod normalize_loudness;
-mod normalize_peak;
-mod preemphasis;
-mod saturate;
-mod tanh_distortion;
 pub use augmentation::{Around, Augmentation, Augmenter, OpenError, Original};
 pub use bank::{Bank, Banks, Source};
 pub use chain::Order;
@@ -98,6 +100,7 @@ pub use probability::{NoProbability, Probability};
 pub use reverb::{Part, RirChannel};
 pub use reverberation::{Normalize, Tail};
 pub use text::Text;
+pub use time_stretch::StretchLength;
 
 use crate::family::family;
 
@@ -113,8 +116,12 @@ family! {
         add_noise: AddNoise,
         add_short_noises: AddShortNoises,
         mix_utterance: MixUtterance,
-        gain: Gain,
-        polarity_inversion: PolarityInversion,
+        reverb: Reverb,
+        simulate_room: SimulateRoom,
+        air_absorption: AirAbsorption,
+        speed: Speed,
+        time_stretch: TimeStretch,
+        pitch_shift: PitchShift,
         time_mask: TimeMask,
         splice_out: SpliceOut,
         shift: Shift,
@@ -124,7 +131,22 @@ family! {
         pad: Pad,
         adjust_duration: AdjustDuration,
         trim_silence: TrimSilence,
-        shuffle_channels: ShuffleChannels,
+        gain: Gain,
+        gain_transition: GainTransition,
+        fade: Fade,
+        normalize_peak: NormalizePeak,
+        normalize_loudness: NormalizeLoudness,
+        clip: Clip,
+        clipping_distortion: ClippingDistortion,
+        saturate: Saturate,
+        tanh_distortion: TanhDistortion,
+        bit_crush: BitCrush,
+        limiter: Limiter,
+        compressor: Compressor,
+        polarity_inversion: PolarityInversion,
+        dc_removal: DcRemoval,
+        preemphasis: Preemphasis,
+        deemphasis: Deemphasis,
         low_pass: LowPass,
         high_pass: HighPass,
         band_pass: BandPass,
@@ -134,26 +156,10 @@ family! {
         peaking: Peaking,
         seven_band_eq: SevenBandEq,
         drop_freq: DropFreq,
+        codec: Codec,
         narrowband: Narrowband,
         resample_lowpass: ResampleLowpass,
         aliasing: Aliasing,
-        air_absorption: AirAbsorption,
-        reverb: Reverb,
-        simulate_room: SimulateRoom,
-        gain_transition: GainTransition,
-        fade: Fade,
-        normalize_peak: NormalizePeak,
-        normalize_loudness: NormalizeLoudness,
-        dc_removal: DcRemoval,
-        preemphasis: Preemphasis,
-        deemphasis: Deemphasis,
-        clip: Clip,
-        clipping_distortion: ClippingDistortion,
-        saturate: Saturate,
-        tanh_distortion: TanhDistortion,
-        bit_crush: BitCrush,
-        limiter: Limiter,
-        compressor: Compressor,
-        codec: Codec,
+        shuffle_channels: ShuffleChannels,
     }
 }

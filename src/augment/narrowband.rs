@@ -72,11 +72,7 @@ impl Augment for Narrowband {
     }
 
     fn prepare(&self, _: &Setup<'_>) -> Box<dyn Apply> {
-        let line = Line {
-            codec: self.codec,
-            band: self.band,
-            filter: Filter::default(),
-        };
+        let line = Line { codec: self.codec, band: self.band, filter: Filter::default() };
         Box::new(NarrowbandAtWork { line, round_trip: RoundTrip::default() })
     }
 }

@@ -232,7 +232,7 @@ fn spectrum(length: usize, bins: usize, reach: f64, cutoff: f64, attenuation_db:
 
 /// The modified Bessel function of the first kind and order zero, by its power series: exact to the last bits for the
 /// arguments of windows.
-pub(super) fn bessel_i0(x: f64) -> f64 {
+pub(crate) fn bessel_i0(x: f64) -> f64 {
     let quarter = x * x / 4.0;
     let (mut sum, mut term, mut k) = (1.0, 1.0, 1.0);
     while term > sum * f64::EPSILON / 4.0 {

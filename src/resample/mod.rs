@@ -30,6 +30,7 @@ use crate::audio::Hertz;
 use crate::family::Member;
 
 pub use error::ResampleError;
+pub(crate) use fft::bessel_i0;
 pub use method::{Kernel, Method, Quality};
 pub use resampler::Resampler;
 pub use torchaudio::{ResamplingMethod, Torchaudio};
