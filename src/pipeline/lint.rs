@@ -9,7 +9,7 @@ use super::mistake::Mistake;
 use super::tree::{Key, Kind, Node};
 use crate::nearest::nearest;
 
-/// The mistakes of `node`, a value called `name`, under `schema` (with its definitions inlined).
+/// The mistakes of `node`, a value called `name`, under `schema`.
 pub(crate) fn lint(node: &Node, schema: &Value, name: &str) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     Lint { root: schema }.check(node, schema, name, &mut mistakes);
@@ -18,7 +18,7 @@ pub(crate) fn lint(node: &Node, schema: &Value, name: &str) -> Vec<Mistake> {
 
 /// A schema at work.
 struct Lint<'s> {
-    /// The whole of it, where the definitions stand that refer to themselves: augmentations in augmentations.
+    /// The whole of it, where the definitions stand that its parts refer to.
     root: &'s Value,
 }
 
@@ -123,11 +123,12 @@ impl Lint<'_> {
         name: &str,
         mistakes: &mut Vec<Mistake>,
     ) {
-        let all_words: Vec<&str> = alternatives.iter().flat_map(words).collect();
+        let alternatives: Vec<&Value> = alternatives.iter().map(|alternative| self.resolved(alternative)).collect();
+        let all_words: Vec<&str> = alternatives.iter().copied().flat_map(words).collect();
         if alternatives.iter().all(|alternative| !words(alternative).is_empty()) {
             return check_word(node, &all_words, name, mistakes);
         }
-        let members: Vec<(&str, &Value)> = alternatives.iter().filter_map(member).collect();
+        let members: Vec<(&str, &Value)> = alternatives.iter().copied().filter_map(member).collect();
         if members.len() == alternatives.len() {
             return self.check_member(node, &members, name, mistakes);
         }

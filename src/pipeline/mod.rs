@@ -104,8 +104,7 @@ impl Pipeline {
     /// The JSON Schema of the pipeline file (draft 2020-12), for editors and for the checks of this module.
     #[must_use]
     pub fn schema() -> Schema {
-        let mut settings = schemars::generate::SchemaSettings::draft2020_12();
-        settings.inline_subschemas = true;
+        let settings = schemars::generate::SchemaSettings::draft2020_12();
         settings.into_generator().into_root_schema_for::<Self>()
     }
 
