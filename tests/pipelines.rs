@@ -13,9 +13,9 @@ fn variables(pipeline: &str, digits: &CorpusTest) -> (Vec<String>, u64) {
         // Each with the rows of all variants; those that cut have as many parts as the sentences have.
         "asr_robust" => (vec![], 36),
         "keyword_spotting" => (vec![], 48),
-        "speaker_id" => (vec![], 4 * 16),
+        "speaker_id" => (vec![], 56),
         "whisper_finetune" => (vec![], 24),
-        "self_supervised" => (vec![], 2 * 20),
+        "self_supervised" => (vec![], 26),
         "fsdd_fbank" => (vec![format!("CORPUS={}", digits.corpus().display())], 2),
         "librispeech_fbank" => (vec![format!("CORPUS={}", fixture("librispeech").display())], 4),
         "common_voice_log_mel" => (vec![format!("CORPUS={corpus}"), "CLIPS=.".to_owned()], 12),

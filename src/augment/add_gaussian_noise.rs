@@ -34,7 +34,7 @@ impl Default for AddGaussianNoise {
 
 impl Member for AddGaussianNoise {
     const EXAMPLE: &'static str = "add_gaussian_noise: { amplitude: [0.001, 0.015], probability: 0.5 }";
-    const PEERS: &'static [&'static str] = &["audiomentations.AddGaussianNoise", "nemo.white_noise"];
+    const PEERS: &'static [&'static str] = &["audiomentations.AddGaussianNoise", "lhotse.RandomizedSmoothing", "nemo.white_noise"];
 }
 
 impl Augment for AddGaussianNoise {
@@ -73,7 +73,7 @@ impl Apply for AddGaussianNoise {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::augment::level::rms;
+    use crate::augment::testing::rms;
     use crate::augment::testing::{drawn, is_uniform, mono, told, varied};
 
     fn fixed(amplitude: f64) -> AddGaussianNoise {

@@ -242,7 +242,7 @@ mod tests {
 
     use super::*;
     use crate::augment::Told;
-    use crate::augment::level::rms;
+    use crate::augment::testing::rms;
     use crate::augment::testing::{WHO, folder, hiss, is_uniform, measured_snr_db, mono, opened, sine, write_wav};
     use crate::seed::Draws;
 

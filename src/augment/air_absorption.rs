@@ -166,7 +166,7 @@ impl Air {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::augment::level::rms;
+    use crate::augment::testing::rms;
     use crate::augment::testing::{drawn, is_uniform, mono, sine, varied};
 
     fn still(temperature_c: f64, humidity_percent: f64, distance_m: f64) -> AirAbsorption {

@@ -245,7 +245,7 @@ mod tests {
             let expected_length = if pad == MixPad::Longest { length.max(5_000) } else { length };
             assert_eq!(mixed.num_samples(), expected_length);
             let used = &whole[samples("offset_s")..][..5_000.min(expected_length)];
-            let factor = 0.5 / crate::augment::level::rms(used) as f32;
+            let factor = 0.5 / crate::augment::testing::rms(used) as f32;
             for (place, sample) in mixed.channels[0].iter().enumerate() {
                 let clip = if place < length { 0.5 } else { 0.0 };
                 let other = place.checked_sub(samples("at_s")).and_then(|place| used.get(place)).unwrap_or(&0.0);

@@ -63,7 +63,7 @@ const VOICE_ORDER: usize = 4;
 
 impl Member for Narrowband {
     const EXAMPLE: &'static str = "narrowband: { codec: mu_law, band: voice, probability: 0.5 }";
-    const PEERS: &'static [&'static str] = &["lhotse.Narrowband"];
+    const PEERS: &'static [&'static str] = &["lhotse.Narrowband", "lhotse.MuLawCodec"];
 }
 
 impl Augment for Narrowband {

@@ -49,7 +49,7 @@ impl Default for Saturate {
 
 impl Member for Saturate {
     const EXAMPLE: &'static str = "saturate: { gain_db: [0, 12], shape: soft, probability: 0.5 }";
-    const PEERS: &'static [&'static str] = &["lhotse.ClippingTransform"];
+    const PEERS: &'static [&'static str] = &["lhotse.ClippingTransform", "lhotse.Clipping"];
 }
 
 impl Augment for Saturate {

@@ -133,6 +133,11 @@ pub(crate) fn hiss(name: &str, amplitude: f32, rate: u32, samples: usize) -> Wav
     mono(rate, hiss.into_iter().map(|sample| amplitude * sample).collect())
 }
 
+/// The root of the mean square of some samples.
+pub(crate) fn rms(samples: &[f32]) -> f64 {
+    super::level::power(samples).sqrt()
+}
+
 /// What holds for many augmentations at once.
 mod shared {
     use super::super::*;
