@@ -62,7 +62,7 @@ const ROWS: [&str; 41] = [
 
 /// A tone over noise that swells and fades.
 fn sound() -> Waveform {
-    let mut generator = Draws { seed: 17, id: "bench", copy: 0, channel: 0 }.stage("bench");
+    let mut generator = Draws { seed: 17, id: "bench", copy: 0, channel: 0, segment: None }.stage("bench");
     let mut sample = |n: u32| {
         let time = f64::from(n);
         (0.3 * (time * 0.05).sin() * (time * 0.000_2).sin() + 0.01 * generator.normal_pair().0) as f32
@@ -89,7 +89,7 @@ fn augment(criterion: &mut Criterion) {
                 || sound.clone(),
                 |clip| {
                     copy += 1;
-                    augmenter.apply(black_box(clip), Draws { seed: 17, id: "bench", copy, channel: 0 })
+                    augmenter.apply(black_box(clip), Draws { seed: 17, id: "bench", copy, channel: 0, segment: None })
                 },
                 BatchSize::LargeInput,
             );

@@ -53,7 +53,7 @@ const ROWS: [(&str, &str); 25] = [
 
 /// A tone over noise: no sample is special, and none is subnormal.
 fn sound(seconds: u32) -> Vec<f32> {
-    let mut generator = Draws { seed: 17, id: "bench", copy: 0, channel: 0 }.stage("bench");
+    let mut generator = Draws { seed: 17, id: "bench", copy: 0, channel: 0, segment: None }.stage("bench");
     let mut sample = |n| (0.3 * (f64::from(n) * 0.05).sin() + 0.01 * generator.normal_pair().0) as f32;
     (0..seconds * RATE).map(&mut sample).collect()
 }
@@ -91,7 +91,7 @@ fn features(criterion: &mut Criterion) {
             group.bench_function(format!("{seconds} s, {name}"), |bencher| {
                 bencher.iter(|| {
                     out.clear();
-                    at_work.begin(Draws { seed: 17, id: "bench", copy: 0, channel: 0 });
+                    at_work.begin(Draws { seed: 17, id: "bench", copy: 0, channel: 0, segment: None });
                     at_work.push(black_box(&sound), &mut out);
                     at_work.finish(&mut out).expect("features of good sound");
                     black_box(out.last().copied())

@@ -18,6 +18,8 @@ pub struct Draws<'a> {
     pub id: &'a str,
     /// 0 for the original, 1 and up for augmented copies.
     pub copy: u32,
+    /// The number of the segment, where the utterance is cut into several.
+    pub segment: Option<u32>,
     /// The channel of a recording whose channels are all kept, counted from 0; else 0.
     pub channel: usize,
 }
@@ -33,6 +35,9 @@ impl Draws<'_> {
         for part in [path, self.id] {
             key.update(&(part.len() as u64).to_le_bytes());
             key.update(part.as_bytes());
+        }
+        if let Some(segment) = self.segment {
+            key.update(&segment.to_le_bytes());
         }
         Generator(ChaCha8Rng::from_seed(*key.finalize().as_bytes()))
     }
@@ -140,7 +145,7 @@ fn normal_block(random: &[u8; BYTES], block: &mut [f32; BLOCK]) {
 mod tests {
     use super::*;
 
-    const ONE: Draws<'static> = Draws { seed: 17, id: "utt-1", copy: 0, channel: 0 };
+    const ONE: Draws<'static> = Draws { seed: 17, id: "utt-1", copy: 0, channel: 0, segment: None };
 
     #[test]
     fn the_same_words_draw_the_same_numbers_and_any_other_word_does_not() {
@@ -150,6 +155,8 @@ mod tests {
             (Draws { seed: 18, ..ONE }, "featurize.features.0"),
             (Draws { id: "utt-2", ..ONE }, "featurize.features.0"),
             (Draws { copy: 1, ..ONE }, "featurize.features.0"),
+            (Draws { segment: Some(0), ..ONE }, "featurize.features.0"),
+            (Draws { segment: Some(1), ..ONE }, "featurize.features.0"),
             (ONE, "featurize.features.1"),
         ] {
             assert_ne!(first, draws.stage(path).unit());

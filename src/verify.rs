@@ -317,7 +317,7 @@ impl<'a> Expected<'a> {
 
     /// The key of the first entry that should have had a row.
     fn unmet(mut self) -> Option<String> {
-        if self.met {
+        while self.met {
             self.advance();
         }
         self.next.map(|(row, _)| row.key().into_owned())

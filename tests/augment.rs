@@ -249,7 +249,7 @@ fn every_member_does_its_work_on_any_clip_and_the_same_each_time() {
         let (mut used, mut refused) = (augmenter(entry.example), 0);
         for (number, clip) in clips.iter().enumerate() {
             for copy in 1..=3 {
-                let who = Draws { seed: 7, id: "utt", copy, channel: 0 };
+                let who = Draws { seed: 7, id: "utt", copy, channel: 0, segment: None };
                 let (mut one, mut other) = (clip.clone(), clip.clone());
                 let first = used.apply(&mut one, who);
                 let again = augmenter(entry.example).apply(&mut other, who);
@@ -279,14 +279,30 @@ fn every_member_does_its_work_on_any_clip_and_the_same_each_time() {
     assert!(members > 40, "{members} members");
 }
 
-/// A corpus of short sounds: `(id, frequency, length in samples)`.
+/// A corpus of short sounds in a manifest, in this order: `(id, length in samples)`.
 fn short_corpus(utterances: &[(u16, u16)]) -> CorpusTest {
     let test = CorpusTest::on(&[]);
+    let mut manifest = String::new();
     for (id, length) in utterances {
         let tone = |at: u16| (f32::from(at) * (0.01 + f32::from(*id) * 0.001)).sin() * 0.3;
-        test.add_wav(&format!("u{id}.wav"), 8_000, 1, &(0..1_000 + length % 3_000).map(tone).collect::<Vec<_>>());
+        test.add_wav(&format!("u{id}.wav"), 8_000, 1, &(0..2_000 + length % 3_000).map(tone).collect::<Vec<_>>());
+        manifest.push_str(&format!("{{\"id\": \"u{id}\", \"audio_filepath\": \"u{id}.wav\", \"text\": \"{id}\"}}\n"));
     }
+    fs::write(test.corpus().join("manifest.jsonl"), manifest).unwrap();
     test
+}
+
+/// A pipeline over such a corpus whose rows fill several shards.
+fn several_shards(more: &str) -> String {
+    format!(
+        "version: 1
+corpus: {{ jsonl: {{ manifest: \"${{CORPUS}}/manifest.jsonl\" }} }}
+resample: {{ rate_hz: 48000 }}
+featurize: {{ features: [kaldi_fbank: {{}}], waveform: [waveform: {{ dtype: f32 }}] }}
+write: {{ parquet: {{ shard_mib: 1, row_group_mib: 1 }} }}
+{more}
+"
+    )
 }
 
 proptest! {
@@ -294,40 +310,93 @@ proptest! {
 
     #[test]
     fn no_utterance_changes_the_row_of_another(
-        utterances in proptest::collection::btree_map(0_u16..400, any::<u16>(), 2..7),
-        removed in proptest::collection::vec(any::<bool>(), 7),
-        shard_rows in 1_u8..3,
+        utterances in proptest::collection::btree_map(0_u16..400, any::<u16>(), 4..8),
+        removed in proptest::collection::vec(any::<bool>(), 8),
     ) {
         let all: Vec<(u16, u16)> = utterances.into_iter().collect();
-        let some: Vec<(u16, u16)> =
-            all.iter().zip(&removed).filter(|(_, removed)| !**removed).map(|(utterance, _)| *utterance).collect();
+        let kept = all.iter().zip(&removed).filter(|(_, removed)| !**removed).map(|(utterance, _)| *utterance);
+        // In another order, too.
+        let some: Vec<(u16, u16)> = kept.rev().collect();
         // One alone has nobody to be mixed with.
         prop_assume!(some.len() > 1);
-        let chain = "
+        let yaml = several_shards("augment:
+  copies: 2
+  order: shuffled
+  chain:
     - add_noise: { from: { audio_folder: { root: fixtures/noise } }, probability: 0.8 }
-    - mix_utterance: { snr_db: [5, 20], probability: 0.5 }
+    - mix_utterance: { snr_db: [5, 20], probability: 0.3 }
     - one_of: { transforms: [speed: { factor: [0.8, 1.2] }, time_mask: {}, add_color_noise: {}] }
-    - some_of: { number: [1, 2], transforms: [gain: {}, add_gaussian_snr: {}, seven_band_eq: {}] }";
-        let yaml = format!("augment:\n  copies: 2\n  order: shuffled\n  chain:{chain}\n");
-        let format = format!("write: {{ parquet: {{ shard_mib: {shard_rows} }} }}");
+    - some_of: { number: [1, 2], transforms: [gain: {}, add_gaussian_snr: {}, seven_band_eq: {}] }");
         let (whole, part) = (short_corpus(&all), short_corpus(&some));
-        let expected = whole.run(&fbank_pipeline(&yaml), &["--threads", "2"]).expect_rows(3 * all.len() as u64);
-        let outcome = part.run(&fbank_pipeline(&format!("{yaml}{format}")), &["--threads", "1"]);
-        let outcome = outcome.expect_code(0);
-        let (told, expected) = (texts(&outcome, "augmentation"), (rows(&expected), texts(&expected, "augmentation")));
-        let mut compared = 0;
+        let expected = whole.run(&yaml, &["--threads", "2"]).expect_rows(3 * all.len() as u64);
+        prop_assert!(expected.manifest().shards.len() > 1);
+        // The rest in two processes.
+        for worker in ["0/2", "1/2"] {
+            part.run(&yaml, &["--threads", "1", "--worker", worker]).expect_code(0);
+        }
+        let committed = wavemill(&["commit", part.out().to_str().unwrap()]).output().unwrap();
+        prop_assert!(committed.status.success(), "{}", String::from_utf8_lossy(&committed.stderr));
+        let outcome = part.run(&yaml, &[]).expect_rows(3 * some.len() as u64);
+        let (expected, told) = (rows(&expected), texts(&expected, "augmentation"));
+        let gone = |text: &str| {
+            all.iter().any(|(id, _)| !some.iter().any(|(kept, _)| kept == id) && text.contains(&format!("u{id}.wav")))
+        };
+        let mut variants = 0;
         for (key, cells) in rows(&outcome) {
             // A row that was mixed with a removed utterance is mixed with another one now, and no other row changes.
-            let before = expected.1[&key].as_deref().unwrap_or_default();
-            let gone = |(id, _): &&(u16, u16)| !some.iter().any(|(kept, _)| kept == id) && before.contains(&format!("u{id}.wav"));
-            if all.iter().any(|utterance| gone(&utterance)) {
-                continue;
+            let before = told[&key].as_deref().unwrap_or_default();
+            if !gone(before) {
+                prop_assert!(expected[&key] == cells, "{key}: {before}");
+                variants += usize::from(key.contains('~'));
             }
-            prop_assert!(expected.0[&key] == cells, "{key}: {before} became {:?}", told[&key]);
-            compared += 1;
         }
-        prop_assert!(compared >= some.len(), "{compared} rows compared");
+        prop_assert!(variants > 0);
     }
+}
+
+#[test]
+fn a_segment_is_not_mixed_with_its_own_utterance() {
+    let mix =
+        "segment: [window: { length_s: 0.1 }]\naugment: { copies: 3, original: drop, chain: [mix_utterance: {}] }";
+    let two = short_corpus(&[(1, 0), (2, 500)]);
+    let outcome = two.run(&several_shards(mix), &[]).expect_code(0);
+    for (key, told) in texts(&outcome, "augmentation") {
+        let other = if key.starts_with("u1@") { "u2.wav" } else { "u1.wav" };
+        assert!(told.as_ref().unwrap().contains(other), "{key}: {told:?}");
+    }
+    verified(&two);
+}
+
+#[test]
+fn segments_that_fail_are_rejects_of_their_own() {
+    // The last of them is shorter than a frame of the features.
+    let cut = "load: { max_reject_fraction: 0 }\nsegment: [window: { length_s: 0.12 }]\naugment: { chain: [gain: {}] }";
+    let test = short_corpus(&[(1, 0), (2, 1_980)]);
+    let outcome = test.run(&several_shards(cut), &[]).expect_code(0);
+    let rejects: Vec<_> =
+        outcome.rejects().iter().map(|reject| (reject.id.clone(), reject.copy, reject.segment)).collect();
+    let expected = [("u1", 0, 2), ("u1", 1, 2), ("u2", 0, 4), ("u2", 1, 4)];
+    assert_eq!(rejects, expected.map(|(id, copy, segment)| (id.to_owned(), copy, Some(segment))));
+    verified(&test);
+}
+
+#[test]
+fn ids_that_look_like_copies_are_refused_where_they_would_be_taken_for_them() {
+    let test = CorpusTest::on(&[]);
+    for name in ["a.wav", "a~1.wav"] {
+        test.add("corpus/noah-01.wav", name);
+    }
+    test.run(&fbank_pipeline("augment: { chain: [gain: {}] }"), &[]).expect_code(3).expect_message("copies of `a`");
+    test.run(&fbank_pipeline(""), &[]).expect_rows(2);
+}
+
+#[test]
+fn windows_that_overlap_too_much_are_refused() {
+    let cut = "load: { max_reject_fraction: 1 }
+segment: [window: { length_s: 1.9, hop_s: 0.004 }, window: { length_s: 1.8, hop_s: 0.004 }, window: { length_s: 1.6, hop_s: 0.004 }]";
+    let test = CorpusTest::on(&["corpus/noah-01.wav"]);
+    test.run(&fbank_pipeline(cut), &[]).expect_rows(0).expect_rejected("noah-01.wav", "segment", "too_many_segments");
+    verified(&test);
 }
 
 #[test]

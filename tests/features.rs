@@ -58,7 +58,7 @@ fn rate(hertz: u32) -> Hertz {
 
 /// A voice of a kind: harmonics of a gliding pitch over noise, `num_samples` long.
 fn sound(num_samples: usize) -> Vec<f32> {
-    let mut generator = Draws { seed: 17, id: "sound", copy: 0, channel: 0 }.stage("test");
+    let mut generator = Draws { seed: 17, id: "sound", copy: 0, channel: 0, segment: None }.stage("test");
     let mut phase = 0.0;
     (0..num_samples)
         .map(|n| {
@@ -69,7 +69,7 @@ fn sound(num_samples: usize) -> Vec<f32> {
         .collect()
 }
 
-const DRAWS: Draws<'static> = Draws { seed: 17, id: "utterance", copy: 0, channel: 0 };
+const DRAWS: Draws<'static> = Draws { seed: 17, id: "utterance", copy: 0, channel: 0, segment: None };
 
 /// What an extractor at work makes of a sound that comes in blocks of these lengths, then the rest.
 fn made(at_work: &mut dyn Extract, sound: &[f32], cuts: &[usize], out: &mut Vec<f32>) -> Result<(), ExtractError> {

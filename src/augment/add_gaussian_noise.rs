@@ -34,7 +34,8 @@ impl Default for AddGaussianNoise {
 
 impl Member for AddGaussianNoise {
     const EXAMPLE: &'static str = "add_gaussian_noise: { amplitude: [0.001, 0.015], probability: 0.5 }";
-    const PEERS: &'static [&'static str] = &["audiomentations.AddGaussianNoise", "lhotse.RandomizedSmoothing", "nemo.white_noise"];
+    const PEERS: &'static [&'static str] =
+        &["audiomentations.AddGaussianNoise", "lhotse.RandomizedSmoothing", "nemo.white_noise"];
 }
 
 impl Augment for AddGaussianNoise {

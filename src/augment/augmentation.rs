@@ -1,5 +1,6 @@
 //! `augment:` of the pipeline file: how many variants of each utterance, and what is done to them.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -8,7 +9,7 @@ use thiserror::Error;
 
 use super::bank::{Bank, Banks, Cache, Holds, Source};
 use super::chain::{Chain, Link, Order, checked, shuffle};
-use super::{AugmentError, Augments, Draw, Setup, Told};
+use super::{Augment, AugmentError, Augments, Draw, Probability, Setup, Told};
 use crate::audio::Waveform;
 use crate::corpus::{CorpusError, CorpusTable};
 use crate::family::Member;
@@ -22,7 +23,7 @@ use crate::variables::Variables;
 ///
 /// Variant 1 of `utt` is the row `utt~1`. What was drawn for it stands in its column `augmentation`, and
 /// `wavemill replay` makes it again. A draw depends on `seed`, the place in this file, the utterance's id and the number of the
-/// variant, and on nothing else: adding utterances, threads or machines changes no row.
+/// variant, and on nothing else: adding utterances, threads or machines changes no row (but those that `mix_utterance` mixes).
 ///
 /// A parameter is a number, a range `[5, 20]` (uniform) or a choice `{one_of: [0.9, 1.0, 1.1]}`. With `each` every utterance has
 /// `copies` variants for each of its rows, as Kaldi's recipes triple a corpus by speed:
@@ -35,9 +36,9 @@ use crate::variables::Variables;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
-    /// Variants of each utterance (and, with `each`, for each of its rows), 1 to 10000; 1.
-    #[schemars(range(min = 1, max = 10_000))]
-    pub copies: u32,
+    /// Variants of each utterance (and, with `each`, for each of its rows), 1 to 1000; 1.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub copies: NonZeroU32,
     /// Whether the utterance as it was is a row too.
     pub original: Original,
     /// Every utterance with each of these, before `chain`.
@@ -46,7 +47,9 @@ pub struct Augmentation {
     pub chain: Vec<Augments>,
     /// Whether `chain` is applied in the order written or in one that is drawn for each variant.
     pub order: Order,
-    /// Memory for decoded noises and impulse responses, in MiB, 0 to 1048576; 512. It changes no result.
+    /// Memory for decoded noises and impulse responses, in MiB, 0 to 1048576; 512. It changes no result, and a dataset does not
+    /// record it.
+    #[serde(skip_serializing)]
     #[schemars(range(min = 0, max = 1_048_576))]
     pub cache_mib: usize,
 }
@@ -65,7 +68,7 @@ pub enum Original {
 impl Default for Augmentation {
     fn default() -> Self {
         Self {
-            copies: 1,
+            copies: NonZeroU32::MIN,
             original: Original::Keep,
             each: Vec::new(),
             chain: Vec::new(),
@@ -132,7 +135,7 @@ impl Augmentation {
     #[must_use]
     pub fn numbers(&self) -> std::ops::RangeInclusive<u32> {
         let first = u32::from(self.original == Original::Drop);
-        first..=self.copies.saturating_mul(u32::try_from(self.each.len()).unwrap_or(u32::MAX).max(1))
+        first..=self.copies.get().saturating_mul(u32::try_from(self.each.len()).unwrap_or(u32::MAX).max(1))
     }
 
     /// Every augmentation, those in combinators too, with its place in the pipeline file.
@@ -152,12 +155,18 @@ impl Augmentation {
     pub fn open(&self, around: Around<'_>) -> Result<Banks, OpenError> {
         let cache = Cache::new(self.cache_mib.saturating_mul(1 << 20));
         let mut banks = Banks::default();
+        // Who draws from the same recordings shares them.
+        let mut opened: Vec<(Source<'_>, Arc<Bank>)> = Vec::new();
         for (place, row) in self.rows() {
-            let bank = match row.member().source() {
-                None => continue,
-                Some(Source::Corpus(corpus)) => Bank::open(corpus, around.variables, around.method, &cache)
+            let Some(source) = row.member().source() else { continue };
+            if let Some((_, bank)) = opened.iter().find(|(other, _)| *other == source) {
+                banks.put(place, Arc::clone(bank));
+                continue;
+            }
+            let bank = match source {
+                Source::Corpus(corpus) => Bank::open(corpus, around.variables, around.method, &cache)
                     .map_err(|source| OpenError::Corpus { place: place.clone(), source })?,
-                Some(Source::Utterances) => match around.utterances {
+                Source::Utterances => match around.utterances {
                     Some((table, load)) => Bank::of(table, Holds::Utterances, load, around.method, &cache),
                     None => return Err(OpenError::NoUtterances { place }),
                 },
@@ -165,7 +174,9 @@ impl Augmentation {
             if bank.is_empty() {
                 return Err(OpenError::Empty { place });
             }
-            banks.put(place, Arc::new(bank));
+            let bank = Arc::new(bank);
+            opened.push((source, Arc::clone(&bank)));
+            banks.put(place, bank);
         }
         Ok(banks)
     }
@@ -186,7 +197,7 @@ fn walk<'a>(rows: &'a [Augments], path: &str, found: &mut Vec<(String, &'a Augme
 
 /// Augmentations made ready for one thread: what makes variants of clips.
 pub struct Augmenter {
-    copies: u32,
+    copies: NonZeroU32,
     each: Vec<Link>,
     chain: Vec<Link>,
     order: Order,
@@ -244,7 +255,7 @@ impl Chain {
     /// let mut augmenter = chain.open(&Variables::default())?;
     ///
     /// let mut sound = Waveform { sample_rate: Hertz::new(16_000).unwrap(), channels: vec![vec![0.1; 16_000]] };
-    /// let told = augmenter.apply(&mut sound, Draws { seed: 17, id: "utt-1", copy: 1, channel: 0 })?;
+    /// let told = augmenter.apply(&mut sound, Draws { seed: 17, id: "utt-1", copy: 1, channel: 0, segment: None })?;
     /// assert_eq!(told.applied.len(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -253,7 +264,12 @@ impl Chain {
     ///
     /// Settings do not fit each other, or recordings to draw from cannot be read.
     pub fn open(&self, variables: &Variables) -> Result<Augmenter, OpenError> {
-        let settings = Augmentation { chain: self.transforms.clone(), order: self.order, ..Augmentation::default() };
+        let settings = if self.probability == Probability::ALWAYS {
+            Augmentation { chain: self.transforms.clone(), order: self.order, ..Augmentation::default() }
+        } else {
+            Augmentation { chain: vec![self.clone().into()], ..Augmentation::default() }
+        };
+        self.check(None).map_err(|source| OpenError::Setting { place: CHAIN.to_owned(), source })?;
         for (place, row) in settings.rows() {
             row.member().check(None).map_err(|source| OpenError::Setting { place, source })?;
         }

@@ -2,17 +2,17 @@
 //! and kept within a budget of memory that all threads share.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::audio::{Hertz, Seconds, Waveform};
 use crate::corpus::{Corpus, CorpusError, CorpusTable};
-use crate::load::{Channels, Cut, Decoder, Load, LoadError, Pick, Take, probe_within};
+use crate::load::{Channels, Cut, Decoder, Load, LoadError, Nan, Pick, Take, probe_within};
 use crate::resample::{Method, Resampler};
 use crate::variables::Variables;
 
 /// Which recordings an augmentation draws from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Source<'a> {
     /// Those of a corpus that its `from` names.
     Corpus(&'a Corpus),
@@ -149,6 +149,11 @@ impl Bank {
         &self.recordings[index].audio
     }
 
+    /// A recording's file, as this machine finds it.
+    pub(super) fn path(&self, index: usize) -> &Path {
+        &self.recordings[index].path
+    }
+
     /// A recording's id.
     #[must_use]
     pub fn id(&self, index: usize) -> &str {
@@ -239,13 +244,17 @@ impl Bank {
             let channels = whole.channels.iter().map(|channel| channel[start..end].to_vec()).collect();
             return Ok((Waveform { sample_rate: rate, channels }, start));
         };
+        /// Samples, of which a file at an eighth of the rate has one.
+        const SPARE: usize = 16;
         // What the header claims may be a little more than there is.
         let claimed = length_s - self.load.length_tolerance_s.min(length_s / 2.0);
-        let total = (claimed * f64::from(rate.get())) as usize;
+        let total = ((claimed * f64::from(rate.get())) as usize).saturating_sub(SPARE);
         let start = start_of(total);
         let seconds = |samples: usize| Seconds::of_samples(samples as u64, rate).get();
         let time = |seconds: f64| Seconds::new(seconds).unwrap_or(Seconds::ZERO);
-        let cut = Cut { start: time(cut.start.get() + seconds(start)), duration: Some(time(seconds(len.min(total)))) };
+        // Times are rounded to samples of the file, which may be fewer: a little more is decoded, and cut off again.
+        let taken = len.min(total).saturating_add(SPARE);
+        let cut = Cut { start: time(cut.start.get() + seconds(start)), duration: Some(time(seconds(taken))) };
         let mut sound = self.decode(index, cut, rate, &self.load)?;
         for channel in &mut sound.channels {
             channel.truncate(len);
@@ -296,6 +305,10 @@ impl Bank {
         }
         for (resampler, channel) in resamplers.iter_mut().zip(&mut channels) {
             resampler.finish(channel);
+        }
+        if load.nan == Nan::Zero {
+            let wrong = channels.iter_mut().flatten().filter(|sample| !sample.is_finite());
+            wrong.for_each(|sample| *sample = 0.0);
         }
         // A number that is not finite would spread to every clip.
         if channels.iter().flatten().any(|sample| !sample.is_finite()) {

@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn each_of_a_grid_comes_before_the_chain() {
         let settings = Augmentation {
-            copies: 2,
+            copies: 2.try_into().unwrap(),
             each: vec![gain(1.0, 1.0), gain(2.0, 1.0)],
             chain: vec![gain(3.0, 1.0)],
             ..Augmentation::default()

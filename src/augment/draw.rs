@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::AugmentError;
 use super::bank::Bank;
 use crate::audio::{Range, Words};
+use crate::isolation::isolated;
 use crate::load::LoadError;
 use crate::seed::{Draws, Generator};
 
@@ -145,13 +146,16 @@ impl<'a> Draw<'a> {
         let tried = order.len();
         let mut last = AugmentError::NothingToDraw;
         for index in order {
-            match take(index) {
+            // A decoder that panics has a recording that cannot be used, as one that complains.
+            let panicked = |_| Err(LoadError::UnsupportedFormat { feature: "its decoder panicked: please report it" });
+            match isolated(|| take(index)).unwrap_or_else(panicked) {
                 Ok(taken) => return Ok((index, taken)),
                 Err(source) => {
-                    let audio = bank.name(index).to_owned();
                     if source.is_world() {
+                        let audio = bank.path(index).display().to_string();
                         return Err(AugmentError::NoRecording { tried: 1, audio, source });
                     }
+                    let audio = bank.name(index).to_owned();
                     self.told.unusable.push((audio.clone(), crate::error::chain(&source)));
                     last = AugmentError::NoRecording { tried, audio, source };
                 }

@@ -17,7 +17,8 @@ use crate::transform::SettingError;
 ///
 /// `y = x + g * v`, with g such that `10 * log10(mean(x^2) / mean((g * v)^2)) = snr_db`, the mean of the clip over all its samples and
 /// channels, that of the other over the samples of it that are used. The other is resampled to the clip's rate, mixed to mono
-/// and added to all channels alike; it is the utterance as it was, not a variant of it. The words stay those of the clip.
+/// and added to all channels alike; it is the utterance as it was, not a variant of it, and may be one that `keep_if` leaves out. The
+/// words stay those of the clip.
 ///
 /// The other is drawn by its id and is never the utterance itself. So a row changes if and only if its partner is removed, or an
 /// utterance is added that it prefers to it; this is the one augmentation where the utterances of a corpus are not

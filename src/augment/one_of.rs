@@ -51,9 +51,8 @@ impl Augment for OneOf {
         if self.weights.len() != self.transforms.len() {
             return refuse("weights", "there are not as many weights as augmentations");
         }
-        if self.weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0)
-            || self.weights.iter().sum::<f64>() <= 0.0
-        {
+        let sum: f64 = self.weights.iter().sum();
+        if self.weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) || sum <= 0.0 || !sum.is_finite() {
             return refuse("weights", "weights are numbers of 0 or more, one of them above 0");
         }
         Ok(())

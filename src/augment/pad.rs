@@ -64,7 +64,8 @@ impl Pad {
 
 impl Member for Pad {
     const EXAMPLE: &'static str = "pad: { padding_s: [0, 0.5], side: both }";
-    const PEERS: &'static [&'static str] = &["audiomentations.Padding", "torch_audiomentations.Padding", "lhotse.ExtraPadding", "nemo.silence"];
+    const PEERS: &'static [&'static str] =
+        &["audiomentations.Padding", "torch_audiomentations.Padding", "lhotse.ExtraPadding", "nemo.silence"];
 }
 
 impl Augment for Pad {

@@ -258,7 +258,7 @@ mod tests {
         let clip = sine(440.0, 0.5, 16_000);
         let mut once = |id| {
             let mut sound = clip.clone();
-            augmenter.apply(&mut sound, Draws { seed: 1, id, copy: 1, channel: 0 }).unwrap();
+            augmenter.apply(&mut sound, Draws { seed: 1, id, copy: 1, channel: 0, segment: None }).unwrap();
             sound
         };
         let first = once("a");

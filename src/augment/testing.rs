@@ -11,7 +11,7 @@ use crate::seed::Draws;
 use crate::variables::Variables;
 
 /// Who draws in tests.
-pub(crate) const WHO: Draws<'static> = Draws { seed: 17, id: "utt-1", copy: 1, channel: 0 };
+pub(crate) const WHO: Draws<'static> = Draws { seed: 17, id: "utt-1", copy: 1, channel: 0, segment: None };
 
 /// A mono clip of these samples.
 pub(crate) fn mono(rate: u32, samples: Vec<f32>) -> Waveform {

@@ -60,7 +60,7 @@ impl Plan {
                 unknown =>
                     format!("{:.2}, and {} of unknown length", plan.hours(), counted(unknown as u64, "utterance")),
             },
-            "rows",
+            if plan.pipeline.segment.is_empty() { "rows" } else { "before cuts" },
             count(plan.num_entries() as u64),
             "shards",
             count(plan.shards.len() as u64),

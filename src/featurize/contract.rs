@@ -84,7 +84,7 @@ impl Features {
         let mut values = Vec::new();
         for (channel, samples) in clip.channels.iter().enumerate() {
             let mut of_channel = Vec::new();
-            at_work.begin(Draws { seed: 0, id: "", copy: 0, channel });
+            at_work.begin(Draws { seed: 0, id: "", copy: 0, channel, segment: None });
             at_work.push(samples, &mut of_channel);
             at_work.finish(&mut of_channel)?;
             values.append(&mut of_channel);

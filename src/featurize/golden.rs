@@ -32,10 +32,10 @@ pub(super) fn extract_in_blocks(
     let mut cuts: Vec<usize> = cuts.iter().map(|&cut| cut.min(sound.len())).collect();
     cuts.sort_unstable();
     let mut at_work = extractor.prepare(rate, "featurize.features.0").expect("settings that fit the rate");
-    at_work.begin(Draws { seed: 3, id: "before", copy: 0, channel: 0 });
+    at_work.begin(Draws { seed: 3, id: "before", copy: 0, channel: 0, segment: None });
     at_work.push(&[f32::NAN; 3_000], &mut Vec::new());
     let mut out = vec![7.0; 5];
-    at_work.begin(Draws { seed: 17, id: "utterance", copy: 0, channel: 0 });
+    at_work.begin(Draws { seed: 17, id: "utterance", copy: 0, channel: 0, segment: None });
     let mut start = 0;
     for end in cuts.into_iter().chain([sound.len()]) {
         at_work.push(&sound[start..end], &mut out);

@@ -133,7 +133,7 @@ mod tests {
         let drawn = |json: &str, channel: usize| {
             let mut fbank = settings::<KaldiFbank>(json).prepare(rate(16_000), "featurize.features.0").unwrap();
             let mut out = Vec::new();
-            fbank.begin(Draws { seed: 17, id: "a", copy: 0, channel });
+            fbank.begin(Draws { seed: 17, id: "a", copy: 0, channel, segment: None });
             fbank.push(&sound, &mut out);
             fbank.finish(&mut out).unwrap();
             out
@@ -152,7 +152,7 @@ mod tests {
         let drawn = |json: &str, id: &str, copy: u32| {
             let mut fbank = settings::<KaldiFbank>(json).prepare(rate(16_000), "featurize.features.0").unwrap();
             let mut out = Vec::new();
-            fbank.begin(Draws { seed: 17, id, copy, channel: 0 });
+            fbank.begin(Draws { seed: 17, id, copy, channel: 0, segment: None });
             fbank.push(&sound, &mut out);
             fbank.finish(&mut out).unwrap();
             out

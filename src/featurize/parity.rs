@@ -97,7 +97,7 @@ impl Case {
         let (_, sound) = golden(&format!("signal-{signal}-{rate}", rate = rate.get()));
         let mut at_work = recipe.prepare(rate, "featurize.features").expect("settings that fit the rate");
         let mut features = Vec::new();
-        at_work.begin(Draws { seed: 17, id: "golden", copy: 0, channel: 0 });
+        at_work.begin(Draws { seed: 17, id: "golden", copy: 0, channel: 0, segment: None });
         at_work.push(&sound, &mut features);
         at_work.finish(&mut features).expect("features of a good signal");
         let bins = recipe.column(Some(rate)).unwrap().bins.unwrap_or(1);

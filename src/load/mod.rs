@@ -79,7 +79,8 @@ pub struct Load {
     pub channels: Channels,
     /// What an utterance that cannot be loaded does to the run.
     pub on_error: OnError,
-    /// The share of all utterances, 0 to 1, that may be rejected before the run fails.
+    /// The share of all utterances, 0 to 1, that may be rejected before the run fails. One that is cut into segments counts where
+    /// none of them becomes a row.
     #[serde(deserialize_with = "share")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub max_reject_fraction: f64,

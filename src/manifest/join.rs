@@ -12,6 +12,7 @@ use super::{Moments, Reject, ShardEntry, ShardRecord, Statistics, Totals};
 pub struct Join {
     shards: Vec<ShardEntry>,
     utterances: u64,
+    faults: u64,
     rejects: Vec<Reject>,
     warnings: BTreeMap<String, u64>,
     moments: IndexMap<String, Moments>,
@@ -32,6 +33,7 @@ impl Join {
             *self.warnings.entry(warning.code).or_default() += 1;
         }
         self.utterances += record.utterances;
+        self.faults += record.faults;
         self.rejects.extend(record.rejects);
         self.shards.push(record.entry);
     }
@@ -46,6 +48,12 @@ impl Join {
     #[must_use]
     pub fn rejects(&self) -> &[Reject] {
         &self.rejects
+    }
+
+    /// Utterances of which nothing became a row because something is wrong with them.
+    #[must_use]
+    pub const fn faults(&self) -> u64 {
+        self.faults
     }
 
     /// Sums over the shards.

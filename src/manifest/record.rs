@@ -21,6 +21,9 @@ pub struct ShardRecord {
     pub moments: IndexMap<String, Moments>,
     /// Utterances of the plan that the shard stands for, copies counted: each a row or a reject, or several where it is cut.
     pub utterances: u64,
+    /// Those of them of which nothing became a row because something is wrong with them: `load.max_reject_fraction` counts
+    /// these.
+    pub faults: u64,
     /// Utterances of the shard, or segments of them, that became no row, in the order of the plan.
     pub rejects: Vec<Reject>,
     /// What was found wrong with utterances that became rows all the same, in the order of the plan.
@@ -69,15 +72,9 @@ impl Reject {
     /// The code of utterances of which `segment` leaves nothing, and that are not wanted either.
     pub const NO_SEGMENT: &str = "no_segment";
 
-    /// Whether something is wrong with the utterance: only such rejects can be too many.
+    /// Whether something is wrong with the utterance, or the segment of it.
     #[must_use]
     pub fn is_fault(&self) -> bool {
         self.code != Self::NOT_KEPT && self.code != Self::NO_SEGMENT
-    }
-
-    /// Whether something is wrong with a whole utterance: of one that is cut, segments may be lost.
-    #[must_use]
-    pub fn is_lost(&self) -> bool {
-        self.is_fault() && self.segment.is_none()
     }
 }

@@ -82,6 +82,14 @@ pub enum PlanError {
     /// What an augmentation draws from is not there.
     #[error("`augment` cannot be prepared")]
     Augment(#[from] OpenError),
+    /// An id looks like the key of another utterance's copy.
+    #[error(
+        "the copies of `{key}` would have the keys of other utterances, whose ids end in `~` and a number: rename those"
+    )]
+    KeyTwice {
+        /// The id.
+        key: String,
+    },
     /// More rows than can be planned.
     #[error("{utterances} utterances in {variants} variants each are more than {most} rows")]
     TooManyEntries {

@@ -9,7 +9,8 @@ mod error;
 mod file;
 mod lengths;
 
-use std::ops::Range;
+use std::collections::HashSet;
+use std::ops::{Range, RangeInclusive};
 
 use indexmap::IndexMap;
 use serde_json::json;
@@ -94,6 +95,7 @@ impl Plan {
         if let Some(column) = schema.repeated() {
             let setting = match column.as_str() {
                 NUM_CHANNELS => "`load.channels` to another value than `keep`",
+                "segment" | "segment_start_s" => "no `segment`",
                 _ => "`load.quality: none`",
             };
             return Err(if schema.sound.iter().any(|sound| sound.name == column) {
@@ -106,6 +108,9 @@ impl Plan {
         let variants = (copies.end() - copies.start() + 1) as usize;
         if table.len().checked_mul(variants).is_none_or(|entries| entries > MOST_ENTRIES) {
             return Err(PlanError::TooManyEntries { utterances: table.len(), variants, most: MOST_ENTRIES });
+        }
+        if let Some(key) = repeated_key(&table, &copies) {
+            return Err(PlanError::KeyTwice { key });
         }
         let sizes = (0..table.len())
             .map(|row| estimated_bytes(&pipeline, &schema, table.duration_s(row)).saturating_mul(variants as u64));
@@ -153,6 +158,12 @@ impl Plan {
         (0..self.table.len()).filter(|row| self.table.duration_s(*row).is_none()).count()
     }
 
+    /// The bytes that each row of an utterance will take, estimated from its length.
+    #[must_use]
+    pub fn estimated_row_bytes(&self, utterance: usize) -> u64 {
+        estimated_bytes(&self.pipeline, &self.schema, self.table.duration_s(utterance))
+    }
+
     /// What the plan's file says of it.
     #[must_use]
     pub fn head(&self) -> PlanHead {
@@ -195,6 +206,20 @@ fn at_load(pipeline: &Pipeline, variables: &Variables) -> Result<IndexMap<String
         Err(source) => Err(PlanError::AtLoad { column: column.to_owned(), source }),
     });
     rows.filter(|rows| !matches!(rows, Ok((_, rows)) if rows.is_empty())).collect()
+}
+
+/// The key that an utterance and a copy of another one would share: ids may look like keys.
+fn repeated_key(table: &CorpusTable, copies: &RangeInclusive<u32>) -> Option<String> {
+    if *copies.end() == 0 {
+        return None;
+    }
+    let like_copy = |row: usize| {
+        let (id, copy) = table.id(row).rsplit_once('~')?;
+        copies.contains(&copy.parse().ok()?).then_some(id)
+    };
+    let suspects: HashSet<&str> = (0..table.len()).filter_map(like_copy).collect();
+    let both = (0..table.len()).find(|row| suspects.contains(table.id(*row)))?;
+    Some(table.id(both).to_owned())
 }
 
 /// The recordings that the pipeline's augmentations draw from.

@@ -69,9 +69,9 @@ pub(super) fn join(folder: &DatasetFolder) -> Result<Manifest, RunError> {
     }
     let totals = join.totals();
     let max_reject_fraction = pipeline.load.max_reject_fraction;
-    let faults = join.rejects().iter().filter(|reject| reject.is_lost()).count();
-    if let Some(last) = join.rejects().iter().rfind(|reject| reject.is_lost())
-        && faults as f64 > (max_reject_fraction * totals.utterances as f64).floor()
+    let faults = join.faults() as usize;
+    if faults as f64 > (max_reject_fraction * totals.utterances as f64).floor()
+        && let Some(last) = join.rejects().iter().rfind(|reject| reject.is_fault())
     {
         return Err(RunError::TooManyRejects {
             rejects: faults,

@@ -68,6 +68,20 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether every variant of the utterance fails so: it is that of loading it, and not of what is done to it.
+    pub(super) fn is_of_all_variants(&self) -> bool {
+        matches!(self, Self::Load(_) | Self::Resample(_) | Self::Keep { .. })
+            || matches!(self, Self::Segment(SegmentError::Nothing | SegmentError::TooMany { .. }))
+    }
+}
+
+impl From<SegmentError> for Failure {
+    fn from(error: SegmentError) -> Self {
+        Self::Segment(error)
+    }
+}
+
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         let world = error.is_world();
@@ -102,8 +116,14 @@ rejects! {
         /// `segment` leaves nothing of the utterance. Such rejects are wanted: `load.max_reject_fraction` and `load.on_error` do not count them.
         #[error("no part of it is kept")]
         no_segment: Nothing,
-        /// The recording is longer than what may be in memory at once to be cut.
-        #[error("the sound takes more than {most} bytes, the most that may be cut at once")]
+        /// The segments of the recording are together more than what may be in memory at once: windows overlap too much.
+        #[error("its segments take more than {most} bytes, the most that may be made of one recording: let them overlap less")]
+        too_many_segments: TooMany {
+            /// The most.
+            most: usize,
+        },
+        /// The recording is longer than what may be in memory at once to be cut or augmented.
+        #[error("the sound takes more than {most} bytes, the most that may be cut or augmented at once")]
         too_long_to_cut: TooLong {
             /// The most.
             most: usize,

@@ -140,7 +140,7 @@ impl Work {
         let (mut missing, mut faults) = (Vec::new(), 0);
         for shard in &mine {
             match committed(folder, &plan.hash, *shard)? {
-                Some(record) => faults += record.rejects.iter().filter(|reject| reject.is_lost()).count(),
+                Some(record) => faults += record.faults as usize,
                 None => missing.push(*shard),
             }
         }
@@ -214,7 +214,7 @@ fn make_shards(
     stop: &AtomicBool,
 ) -> Result<(), RunError> {
     let chunks: Vec<Range<usize>> =
-        missing.iter().flat_map(|shard| chunks(plan.shards[*shard].clone(), plan.variants())).collect();
+        missing.iter().flat_map(|shard| chunks(plan, plan.shards[*shard].clone())).collect();
     let entries_left = chunks.iter().map(ExactSizeIterator::len).sum();
     let planned_seconds = |position: usize| plan.table.duration_s(plan.entry(position).utterance).unwrap_or(0.0);
     // The sum of no floats is −0.0.
@@ -227,9 +227,6 @@ fn make_shards(
     let mut fault = |reject: &Reject| {
         let last = Box::new(reject.clone());
         faults += 1;
-        if plan.pipeline.load.on_error == OnError::Stop {
-            return Err(RunError::Stopped { reject: last });
-        }
         if faults > most_rejects {
             let max_reject_fraction = plan.pipeline.load.max_reject_fraction;
             return Err(RunError::TooManyRejects { rejects: faults, entries, max_reject_fraction, last });
@@ -260,6 +257,11 @@ fn make_shards(
                 };
                 made.warnings.iter().for_each(|warning| watch.warning(warning));
                 made.rejects.iter().for_each(|reject| watch.reject(reject));
+                if plan.pipeline.load.on_error == OnError::Stop
+                    && let Some(reject) = made.rejects.iter().find(|reject| reject.is_fault())
+                {
+                    return Err(RunError::Stopped { reject: Box::new(reject.clone()) });
+                }
                 watch.entry(planned_seconds(position), made.heard_s, made.rows.len());
                 if made.is_fault()
                     && let Some(reject) = made.rejects.iter().find(|reject| reject.is_fault())
@@ -287,11 +289,15 @@ fn make_shards(
 
 /// The positions of a shard in jobs: the variants of an utterance together, so that it is decoded once for them, but not so many
 /// that their rows fill the memory.
-fn chunks(shard: Range<usize>, variants: usize) -> impl Iterator<Item = Range<usize>> {
+fn chunks(plan: &Plan, shard: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     /// Variants of one job.
-    const MOST: usize = 8;
-    let utterances = shard.step_by(variants);
-    utterances.flat_map(move |first| {
-        (first..first + variants).step_by(MOST).map(move |start| start..(start + MOST).min(first + variants))
+    const MOST: u64 = 8;
+    /// Bytes of the rows of one job, as far as they can be told before.
+    const BYTES: u64 = 8 << 20;
+    let variants = plan.variants();
+    shard.step_by(variants).flat_map(move |first| {
+        let row = plan.estimated_row_bytes(plan.entry(first).utterance).max(1);
+        let step = (BYTES / row).clamp(1, MOST) as usize;
+        (first..first + variants).step_by(step).map(move |start| start..(start + step).min(first + variants))
     })
 }

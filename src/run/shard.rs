@@ -39,6 +39,7 @@ impl<'p> ShardInWork<'p> {
                 .map(|column| (column.name.clone(), Moments::empty(column.bins.unwrap_or(1))))
                 .collect::<IndexMap<_, _>>(),
             utterances: 0,
+            faults: 0,
             rejects: Vec::new(),
             warnings: Vec::new(),
         };
@@ -53,6 +54,7 @@ impl<'p> ShardInWork<'p> {
     /// Takes what became of the next entry.
     pub(super) fn push(&mut self, entry: Entry, made: Made) -> Result<(), RunError> {
         self.record.utterances += 1;
+        self.record.faults += u64::from(made.is_fault());
         for row in made.rows {
             self.push_row(entry, &row)?;
         }

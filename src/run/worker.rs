@@ -3,14 +3,12 @@
 //! Where nothing is cut or augmented, blocks go straight from the decoder to the features, and memory does not grow with the
 //! recording. Else the utterance is in memory whole, once for all of its variants.
 
-use std::borrow::Cow;
-
 use crate::audio::{Waveform, Words};
 use crate::augment::{Augmenter, Told};
 use crate::isolation::isolated;
 use crate::load::{Channels, Quality, QualityColumns};
-use crate::manifest::Warning;
-use crate::plan::{Entry, Plan, segment_id};
+use crate::manifest::{Reject, Warning};
+use crate::plan::{Entry, Plan};
 use crate::seed::Draws;
 use crate::segment::{Part, cut, take};
 
@@ -32,6 +30,8 @@ pub(super) struct Worker<'p> {
     augmenter: Option<Augmenter>,
     /// The utterance that was loaded last, for its further variants.
     loaded: Option<Loaded>,
+    /// The utterance that could not be loaded last, and why: no variant of it can.
+    refused: Option<(usize, Reject)>,
     /// What the thread is at, should it panic.
     stage: &'static str,
 }
@@ -49,11 +49,17 @@ impl<'p> Worker<'p> {
     pub(super) fn new(plan: &'p Plan) -> Self {
         let augmenter = plan.pipeline.augment.as_ref().map(|settings| Augmenter::new(settings, &plan.banks));
         let (reader, features) = (Reader::default(), Features::default());
-        Self { plan, reader, features, augmenter, loaded: None, stage: "load" }
+        Self { plan, reader, features, augmenter, loaded: None, refused: None, stage: "load" }
     }
 
     /// Makes the rows of `entry`. A decoder or extractor that panics costs this utterance and no other.
     pub(super) fn make(&mut self, entry: Entry) -> Result<Made, WorldFault> {
+        if let Some((utterance, reject)) = &self.refused
+            && *utterance == entry.utterance
+        {
+            let reject = Reject { copy: entry.copy, ..reject.clone() };
+            return Ok(Made { rejects: vec![reject], ..Made::default() });
+        }
         let failure = match isolated(|| self.try_make(entry)) {
             Ok(Ok(made)) => return Ok(made),
             Ok(Err(failure)) => failure,
@@ -63,7 +69,11 @@ impl<'p> Worker<'p> {
                 Failure::Panic { stage, error: Panic::Panicked { text } }
             }
         };
+        let of_all = failure.is_of_all_variants();
         let (reject, heard_s) = failure.of(self.plan, entry, None)?;
+        if of_all && self.plan.variants() > 1 {
+            self.refused = Some((entry.utterance, reject.clone()));
+        }
         Ok(Made { rejects: vec![reject], heard_s, ..Made::default() })
     }
 
@@ -74,7 +84,15 @@ impl<'p> Worker<'p> {
         }
         let loaded = match self.loaded.take() {
             Some(loaded) if loaded.utterance == entry.utterance => loaded,
-            _ => self.load(entry.utterance)?,
+            _ => match self.load(entry.utterance) {
+                // The original needs no memory.
+                Err(Failure::Segment(SegmentError::TooLong { .. }))
+                    if entry.copy == 0 && pipeline.segment.is_empty() =>
+                {
+                    return self.stream(entry);
+                }
+                loaded => loaded?,
+            },
         };
         let made = self.make_parts(entry, &loaded);
         self.loaded = Some(loaded);
@@ -87,7 +105,7 @@ impl<'p> Worker<'p> {
         self.stage = "load";
         let opened = self.reader.open(plan, entry.utterance)?;
         let (rate, channels) = (opened.rate, opened.channels);
-        let who = Draws { seed: plan.pipeline.seed, id: plan.table.id(entry.utterance), copy: entry.copy, channel: 0 };
+        let who = self.draws(entry, None);
         self.features.begin(plan, rate, channels, who)?;
         let (features, stage) = (&mut self.features, &mut self.stage);
         let found = self.reader.read(plan, opened, |channel, samples| {
@@ -137,7 +155,8 @@ impl<'p> Worker<'p> {
         judge(plan, utterance, &heard)?;
         self.stage = "segment";
         let sound = Waveform { sample_rate: rate, channels };
-        let parts = cut(&plan.pipeline.segment, &sound);
+        let most = CELL_BYTES / size_of::<f32>() / num_channels;
+        let parts = cut(&plan.pipeline.segment, &sound, most).ok_or(SegmentError::TooMany { most: CELL_BYTES })?;
         if parts.is_empty() {
             return Err(Failure::Segment(SegmentError::Nothing));
         }
@@ -149,7 +168,6 @@ impl<'p> Worker<'p> {
         let plan = self.plan;
         let whole = plan.pipeline.segment.is_empty();
         let mut made = Made::default();
-        made.warnings.extend(load_warning(plan, entry, &loaded.found));
         for (number, part) in loaded.parts.iter().enumerate() {
             let segment = (!whole).then_some(number);
             match self.make_part(entry, loaded, part, segment) {
@@ -172,6 +190,9 @@ impl<'p> Worker<'p> {
                 },
             }
         }
+        if !made.rows.is_empty() {
+            made.warnings.extend(load_warning(plan, entry, &loaded.found));
+        }
         Ok(made)
     }
 
@@ -179,12 +200,13 @@ impl<'p> Worker<'p> {
     pub(super) fn clip(&mut self, entry: Entry, segment: Option<usize>) -> Result<Waveform, Failure> {
         let loaded = self.load(entry.utterance)?;
         let part = loaded.parts.get(segment.unwrap_or(0)).ok_or(Failure::Segment(SegmentError::Nothing))?;
-        let id = row_id(self.plan, entry, segment);
-        Ok(self.vary(&loaded.sound, part, self.draws(&id, entry))?.0)
+        Ok(self.vary(&loaded.sound, part, self.draws(entry, segment))?.0)
     }
 
-    fn draws<'a>(&self, id: &'a str, entry: Entry) -> Draws<'a> {
-        Draws { seed: self.plan.pipeline.seed, id, copy: entry.copy, channel: 0 }
+    fn draws(&self, entry: Entry, segment: Option<usize>) -> Draws<'p> {
+        let plan = self.plan;
+        let segment = segment.map(|number| number as u32);
+        Draws { seed: plan.pipeline.seed, id: plan.table.id(entry.utterance), copy: entry.copy, segment, channel: 0 }
     }
 
     /// A part of a sound, augmented if it is a copy.
@@ -208,8 +230,7 @@ impl<'p> Worker<'p> {
         segment: Option<usize>,
     ) -> Result<(MadeRow, Told), Failure> {
         let plan = self.plan;
-        let id = row_id(plan, entry, segment);
-        let who = self.draws(&id, entry);
+        let who = self.draws(entry, segment);
         let (clip, told) = self.vary(&loaded.sound, part, who)?;
         self.stage = "featurize";
         self.features.begin(plan, clip.sample_rate, clip.channels.len(), who)?;
@@ -235,12 +256,6 @@ impl<'p> Worker<'p> {
         };
         Ok((row, told))
     }
-}
-
-/// The id by which a row draws: its utterance's, or its segment's.
-fn row_id<'p>(plan: &'p Plan, entry: Entry, segment: Option<usize>) -> Cow<'p, str> {
-    let id = plan.table.id(entry.utterance);
-    segment.map_or(Cow::Borrowed(id), |number| Cow::Owned(segment_id(id, number)))
 }
 
 /// Asks `keep_if`.

@@ -56,26 +56,34 @@ impl Part {
     }
 }
 
-/// The parts of `sound` that are left by all of `rows`, one after the other; all of it where there is no row.
+/// The parts of `sound` that are left by all of `rows`, one after the other; all of it where there is no row. None if they
+/// have together more than `most` samples a channel: parts that overlap are more than the sound.
 #[must_use]
-pub fn cut(rows: &[Segments], sound: &Waveform) -> Vec<Part> {
+pub fn cut(rows: &[Segments], sound: &Waveform, most: usize) -> Option<Vec<Part>> {
     if sound.num_samples() == 0 {
-        return Vec::new();
+        return Some(Vec::new());
     }
     let mut parts = vec![Part::whole(sound)];
     for row in rows {
-        let cut = |part: Part| {
+        let (mut next, mut samples) = (Vec::new(), 0_usize);
+        for part in parts {
             // The first row has all of the sound before it, which needs no copy.
             let inner = if part == Part::whole(sound) {
                 row.member().parts(sound)
             } else {
                 row.member().parts(&take(sound, &part))
             };
-            inner.into_iter().filter_map(move |inner| part.within(&inner))
-        };
-        parts = parts.into_iter().flat_map(cut).collect();
+            for inner in inner.iter().filter_map(|inner| part.within(inner)) {
+                samples = samples.saturating_add(inner.num_samples());
+                if samples > most {
+                    return None;
+                }
+                next.push(inner);
+            }
+        }
+        parts = next;
     }
-    parts
+    Some(parts)
 }
 
 /// One part of a sound, a copy of it.
@@ -109,31 +117,35 @@ mod tests {
 
     #[test]
     fn rows_cut_one_after_the_other() {
-        let parts = cut(&rows("[window: { length_s: 0.5 }, window: { length_s: 0.2, remainder: drop }]"), &ten());
+        let parts =
+            cut(&rows("[window: { length_s: 0.5 }, window: { length_s: 0.2, remainder: drop }]"), &ten(), usize::MAX)
+                .unwrap();
         let samples: Vec<_> = parts.iter().map(|part| part.samples.clone()).collect();
         assert_eq!(samples, [0..2, 2..4, 5..7, 7..9]);
         assert!(parts.iter().all(|part| part.words == Words::Lost && part.silence == 0));
-        assert_eq!(cut(&[], &ten()), [Part::whole(&ten())]);
+        assert_eq!(cut(&[], &ten(), usize::MAX).unwrap(), [Part::whole(&ten())]);
     }
 
     #[test]
     fn padding_is_silence_and_never_what_follows_in_the_sound() {
         let rows = rows("[window: { length_s: 0.5 }, window: { length_s: 0.3, remainder: pad }]");
-        let parts: Vec<_> = cut(&rows, &ten()).iter().map(|part| take(&ten(), part).channels[0].clone()).collect();
+        let parts: Vec<_> =
+            cut(&rows, &ten(), usize::MAX).unwrap().iter().map(|part| take(&ten(), part).channels[0].clone()).collect();
         assert_eq!(parts, [[1.0, 2.0, 3.0], [4.0, 5.0, 0.0], [6.0, 7.0, 8.0], [9.0, 10.0, 0.0]]);
     }
 
     #[test]
     fn what_is_padding_alone_is_no_part() {
         let rows = rows("[window: { length_s: 3, remainder: pad }, window: { length_s: 0.8 }]");
-        let parts: Vec<_> = cut(&rows, &ten()).into_iter().map(|part| (part.samples, part.silence)).collect();
+        let parts: Vec<_> =
+            cut(&rows, &ten(), usize::MAX).unwrap().into_iter().map(|part| (part.samples, part.silence)).collect();
         assert_eq!(parts, [(0..8, 0), (8..10, 6)]);
     }
 
     #[test]
     fn no_sound_has_no_parts() {
         let none = Waveform { sample_rate: Hertz::new(10).unwrap(), channels: vec![Vec::new()] };
-        assert!(cut(&rows("[window: { length_s: 1 }, vad: {}]"), &none).is_empty());
-        assert!(cut(&[], &none).is_empty());
+        assert!(cut(&rows("[window: { length_s: 1 }, vad: {}]"), &none, usize::MAX).unwrap().is_empty());
+        assert!(cut(&[], &none, usize::MAX).unwrap().is_empty());
     }
 }

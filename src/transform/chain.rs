@@ -164,7 +164,7 @@ mod tests {
     fn made(links: &[(f32, bool)], blocks: &[&[f32]]) -> Result<Vec<f32>, ExtractError> {
         let mut links = links.iter().map(|&(number, all)| Link::new(Add { number, all, count: 0 }, 1));
         let mut chain = chain(links.next().unwrap(), links.collect());
-        let draws = Draws { seed: 0, id: "a", copy: 0, channel: 0 };
+        let draws = Draws { seed: 0, id: "a", copy: 0, channel: 0, segment: None };
         let mut out = vec![9.0];
         chain.begin(draws);
         chain.push(&[5.0; 4], &mut Vec::new());
@@ -216,7 +216,7 @@ mod tests {
             }
         }
 
-        let draws = Draws { seed: 0, id: "a", copy: 0, channel: 0 };
+        let draws = Draws { seed: 0, id: "a", copy: 0, channel: 0, segment: None };
         let links = || [true, false, true].map(|all| Link::new(Widen(all), 1_000));
         let [first, second, third] = links();
         let mut chain = chain_within(1 << 19, first, vec![second, third]);

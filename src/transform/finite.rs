@@ -102,7 +102,7 @@ mod tests {
             let mut watched = Finite::new(Box::new(Thousandfold { needs_all, count: 0 }), 2);
             let mut made = |frames: &[f32]| {
                 let mut out = vec![f32::NAN];
-                watched.begin(Draws { seed: 0, id: "a", copy: 0, channel: 0 });
+                watched.begin(Draws { seed: 0, id: "a", copy: 0, channel: 0, segment: None });
                 for frame in frames.chunks(2) {
                     watched.push(frame, &mut out);
                 }

@@ -91,7 +91,7 @@ mod tests {
     use crate::transform::masking::drawing::{PATH, assert_as_likely, for_10_000_utterances, starts, zeros};
     use crate::transform::testing::{transformed, transformed_for};
 
-    const ONE: Draws<'static> = Draws { seed: 17, id: "utterance", copy: 0, channel: 0 };
+    const ONE: Draws<'static> = Draws { seed: 17, id: "utterance", copy: 0, channel: 0, segment: None };
 
     /// One mask of zeros.
     fn zero(max_width_bins: Option<u32>) -> FreqMask {

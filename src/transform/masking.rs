@@ -197,7 +197,7 @@ pub(super) mod drawing {
         let mut out = Vec::new();
         for number in 0..10_000 {
             out.clear();
-            at_work.begin(Draws { seed: 17, id: &format!("utterance-{number}"), copy: 0, channel: 0 });
+            at_work.begin(Draws { seed: 17, id: &format!("utterance-{number}"), copy: 0, channel: 0, segment: None });
             at_work.push(frames, &mut out);
             at_work.finish(&mut out).expect("frames");
             see(&out);

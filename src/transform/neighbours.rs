@@ -118,7 +118,7 @@ mod tests {
             cuts.sort_unstable();
             let (mut out, mut start) = (vec![7.0], 0);
             at_work.push(&vec![5.0; 3 * bins], &mut Vec::new());
-            at_work.begin(Draws { seed: 0, id: "a", copy: 0, channel: 0 });
+            at_work.begin(Draws { seed: 0, id: "a", copy: 0, channel: 0, segment: None });
             for end in cuts.into_iter().chain([num_frames as usize]) {
                 at_work.push(&frames[start * bins..end * bins], &mut out);
                 start = end;

@@ -7,7 +7,7 @@ use crate::seed::Draws;
 /// The frames, 10 ms apart, that a transform makes of `frames` of `bins` numbers. They are pushed at once and in pieces, into
 /// a transform that was at work before, and must come out the same, as many as foretold.
 pub(crate) fn transformed(transform: &dyn Transform, bins: usize, frames: &[f32]) -> Result<Vec<f32>, ExtractError> {
-    let draws = Draws { seed: 17, id: "utterance", copy: 0, channel: 0 };
+    let draws = Draws { seed: 17, id: "utterance", copy: 0, channel: 0, segment: None };
     transformed_for(transform, bins, frames, draws)
 }
 

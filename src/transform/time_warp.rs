@@ -68,7 +68,7 @@ mod tests {
     use crate::transform::masking::drawing::for_10_000_utterances;
     use crate::transform::testing::{transformed, transformed_for};
 
-    const ONE: Draws<'static> = Draws { seed: 17, id: "utterance", copy: 0, channel: 0 };
+    const ONE: Draws<'static> = Draws { seed: 17, id: "utterance", copy: 0, channel: 0, segment: None };
 
     fn warp(factor: u32) -> TimeWarp {
         TimeWarp { factor, ..TimeWarp::default() }

@@ -150,7 +150,7 @@ mod tests {
         let warp = Warp::new("factor", 5).unwrap();
         let (mut centers, mut moves) = (vec![0; 40], vec![0; 11]);
         for number in 0..10_000 {
-            let draws = Draws { seed: 17, id: &format!("utterance-{number}"), copy: 0, channel: 0 };
+            let draws = Draws { seed: 17, id: &format!("utterance-{number}"), copy: 0, channel: 0, segment: None };
             let mut generator = draws.stage("featurize.features.1");
             let numbers = [generator.unit(), generator.unit()];
             if let Some((center, moved)) = warp.place(40, numbers) {
