@@ -81,21 +81,28 @@ impl Range {
         }
     }
 
-    fn checked(self) -> Result<Self, RangeError> {
+    /// Checks what reading a pipeline file checks, of a range that a program made.
+    ///
+    /// # Errors
+    ///
+    /// The bounds run downwards, there is no choice, or a value is not finite.
+    pub fn check(&self) -> Result<(), RangeError> {
         if let Some(&value) = self.values().iter().find(|value| !value.is_finite()) {
             return Err(RangeError::NotFinite { value });
         }
         match self {
-            Self::Uniform([low, high]) if low > high => Err(RangeError::Downwards { low, high }),
-            Self::Choice { ref one_of } if one_of.is_empty() => Err(RangeError::NoChoice),
-            range => Ok(range),
+            Self::Uniform([low, high]) if low > high => Err(RangeError::Downwards { low: *low, high: *high }),
+            Self::Choice { one_of } if one_of.is_empty() => Err(RangeError::NoChoice),
+            _ => Ok(()),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Range {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RangeVisitor)?.checked().map_err(D::Error::custom)
+        let range = deserializer.deserialize_any(RangeVisitor)?;
+        range.check().map_err(D::Error::custom)?;
+        Ok(range)
     }
 }
 

@@ -53,7 +53,7 @@ pub enum Longer {
 
 impl Member for AdjustDuration {
     const EXAMPLE: &'static str = "adjust_duration: { duration_s: 4, side: random }";
-    const PEERS: &'static [&'static str] = &["audiomentations.AdjustDuration", "lhotse.CutSet.pad"];
+    const PEERS: &'static [&'static str] = &["audiomentations.AdjustDuration"];
 }
 
 impl Augment for AdjustDuration {

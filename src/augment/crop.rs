@@ -31,8 +31,7 @@ pub struct Crop {
 
 impl Member for Crop {
     const EXAMPLE: &'static str = "crop: { duration_s: [2, 10] }";
-    const PEERS: &'static [&'static str] =
-        &["torch_audiomentations.RandomCrop", "lhotse.CutSet.truncate", "nemo.random_segment"];
+    const PEERS: &'static [&'static str] = &["torch_audiomentations.RandomCrop", "nemo.random_segment"];
 }
 
 impl Augment for Crop {

@@ -294,6 +294,12 @@ impl SettingError {
     ///
     /// One does not.
     pub fn unless_all_within(key: &'static str, range: &Range, low: f64, high: f64) -> Result<(), Self> {
+        if range.check().is_err() {
+            return Err(Self::DoesNotFit {
+                key,
+                reason: "a range runs upwards between finite numbers, and a choice has one value at least",
+            });
+        }
         range.values().iter().try_for_each(|value| Self::unless_within(key, *value, low, high).map(|_| ()))
     }
 
