@@ -18,14 +18,14 @@ use wavemill::variables::Variables;
 use crate::support::{CorpusTest, Outcome, assert_same_bytes, bytes_of, fbank_pipeline, fixture, wavemill};
 
 /// Five augmentations, three variants of each utterance beside the original.
-const FIVE: &str = r#"augment:
+const FIVE: &str = "augment:
   copies: 3
   chain:
     - speed: { factor: { one_of: [0.9, 1.0, 1.1] } }
     - add_noise: { from: { audio_folder: { root: fixtures/noise } }, snr_db: [5, 20], probability: 0.7 }
     - reverb: { from: { audio_folder: { root: fixtures/rir } }, probability: 0.5 }
     - gain: { gain_db: [-6, 6] }
-    - low_pass: { probability: 0.5 }"#;
+    - low_pass: { probability: 0.5 }";
 
 fn variables() -> Variables {
     [("NOISE", "fixtures/noise"), ("RIR", "fixtures/rir")]
@@ -92,9 +92,9 @@ fn any_row_is_made_again_from_the_manifest() {
     for key in keys.iter().step_by(5) {
         let arguments = ["replay", out.to_str().unwrap(), key, "--var", &corpus, "--wav", wav.to_str().unwrap()];
         let output = wavemill(&arguments).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{key}: {text}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(text.contains("the same, byte for byte"), "{text}");
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{key}: {shown}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(shown.contains("the same, byte for byte"), "{shown}");
         assert!(wavemill::load(&wav).unwrap().num_samples() > 8_000);
     }
     // Another noise is another row, and is told.
@@ -111,8 +111,8 @@ fn what_was_drawn_is_shown() {
     let test = CorpusTest::on_sample();
     test.run(&fbank_pipeline(FIVE), &[]).expect_rows(48);
     let output = wavemill(&["inspect", test.out().to_str().unwrap(), "alba-01~1"]).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("augmentation         speed  factor: ") && text.contains("gain  gain_db: "), "{text}");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("augmentation         speed  factor: ") && shown.contains("gain  gain_db: "), "{shown}");
 }
 
 #[test]
@@ -282,13 +282,13 @@ fn every_member_does_its_work_on_any_clip_and_the_same_each_time() {
 /// A corpus of short sounds in a manifest, in this order: `(id, length in samples)`.
 fn short_corpus(utterances: &[(u16, u16)]) -> CorpusTest {
     let test = CorpusTest::on(&[]);
-    let mut manifest = String::new();
+    let mut lines = Vec::new();
     for (id, length) in utterances {
         let tone = |at: u16| (f32::from(at) * (0.01 + f32::from(*id) * 0.001)).sin() * 0.3;
         test.add_wav(&format!("u{id}.wav"), 8_000, 1, &(0..*length).map(tone).collect::<Vec<_>>());
-        manifest.push_str(&format!("{{\"id\": \"u{id}\", \"audio_filepath\": \"u{id}.wav\", \"text\": \"{id}\"}}\n"));
+        lines.push(format!("{{\"id\": \"u{id}\", \"audio_filepath\": \"u{id}.wav\", \"text\": \"{id}\"}}\n"));
     }
-    fs::write(test.corpus().join("manifest.jsonl"), manifest).unwrap();
+    fs::write(test.corpus().join("manifest.jsonl"), lines.concat()).unwrap();
     test
 }
 

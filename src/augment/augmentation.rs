@@ -92,7 +92,7 @@ pub enum OpenError {
         place: String,
         /// What is wrong.
         #[source]
-        source: CorpusError,
+        source: Box<CorpusError>,
     },
     /// Their corpus is empty.
     #[error("there are no recordings for `{place}`")]
@@ -165,7 +165,7 @@ impl Augmentation {
             }
             let bank = match source {
                 Source::Corpus(corpus) => Bank::open(corpus, around.variables, around.method, &cache)
-                    .map_err(|source| OpenError::Corpus { place: place.clone(), source })?,
+                    .map_err(|source| OpenError::Corpus { place: place.clone(), source: Box::new(source) })?,
                 Source::Utterances => match around.utterances {
                     Some((table, load)) => Bank::of(table, Holds::Utterances, load, around.method, &cache),
                     None => return Err(OpenError::NoUtterances { place }),

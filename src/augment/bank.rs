@@ -88,6 +88,9 @@ impl Bank {
     /// How many recordings a draw tries before the row is rejected.
     pub const TRIES: usize = 16;
 
+    /// Samples that are decoded of a part beyond those needed; a file at an eighth of the rate has one in eight of them.
+    const SPARE: usize = 16;
+
     /// Recordings up to this length are decoded whole and kept; of longer ones only the part that is needed is decoded,
     /// each time.
     const WHOLE_S: f64 = 120.0;
@@ -244,16 +247,14 @@ impl Bank {
             let channels = whole.channels.iter().map(|channel| channel[start..end].to_vec()).collect();
             return Ok((Waveform { sample_rate: rate, channels }, start));
         };
-        /// Samples, of which a file at an eighth of the rate has one.
-        const SPARE: usize = 16;
         // What the header claims may be a little more than there is.
         let claimed = length_s - self.load.length_tolerance_s.min(length_s / 2.0);
-        let total = ((claimed * f64::from(rate.get())) as usize).saturating_sub(SPARE);
+        let total = ((claimed * f64::from(rate.get())) as usize).saturating_sub(Self::SPARE);
         let start = start_of(total);
         let seconds = |samples: usize| Seconds::of_samples(samples as u64, rate).get();
         let time = |seconds: f64| Seconds::new(seconds).unwrap_or(Seconds::ZERO);
         // Times are rounded to samples of the file, which may be fewer: a little more is decoded, and cut off again.
-        let taken = len.min(total).saturating_add(SPARE);
+        let taken = len.min(total).saturating_add(Self::SPARE);
         let cut = Cut { start: time(cut.start.get() + seconds(start)), duration: Some(time(seconds(taken))) };
         let mut sound = self.decode(index, cut, rate, &self.load)?;
         for channel in &mut sound.channels {

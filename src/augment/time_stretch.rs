@@ -20,7 +20,7 @@ use crate::transform::SettingError;
 /// clip then loses its end: the variant's text becomes null. (audiomentations keeps the text.)
 ///
 /// Source: the class of Signalsmith Stretch (Luff, 2023), which audiomentations 0.43 calls; torchaudio, librosa and NeMo have phase
-/// vocoders without agreement in frequency, lhotse's `Tempo` is SoX's overlap-add. The samples are those of none of them.
+/// vocoders without agreement in frequency, lhotse's `Tempo` is the overlap-add of `sox`. The samples are those of none of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TimeStretch {

@@ -1,5 +1,6 @@
 //! `wavemill replay`.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
@@ -46,7 +47,7 @@ impl Replay {
             && let Ok(Some(file)) = PlanFile::open(&folder.plan())
         {
             for difference in differences(&file.head, &plan.head()) {
-                text.push_str(&format!("the dataset was made of something else: {difference}\n"));
+                let _ = writeln!(text, "the dataset was made of something else: {difference}");
             }
         }
         let made = self.make(&plan, &reader)?;
@@ -62,14 +63,14 @@ impl Replay {
             return Err(Failure::NotTheSame { key: self.key.clone(), columns: different });
         }
         for line in augmentations(&cell_text(&stored, "augmentation", 0)).iter().filter(|line| !line.is_empty()) {
-            text.push_str(&format!("  {line}\n"));
+            let _ = writeln!(text, "  {line}");
         }
         if let Some(path) = &self.wav {
             let sound = run::replay_sound(&plan, &self.key)?;
             write_wav(path, &sound).map_err(|source| Failure::Wav { path: path.clone(), source })?;
-            text.push_str(&format!("its sound is in {}\n", shown(path)));
+            let _ = writeln!(text, "its sound is in {}", shown(path));
         }
-        text.push_str(&format!("`{}` is the same, byte for byte, in all {} columns\n", self.key, stored.num_columns()));
+        let _ = writeln!(text, "`{}` is the same, byte for byte, in all {} columns", self.key, stored.num_columns());
         print(&text)
     }
 

@@ -96,7 +96,7 @@ impl Lint<'_> {
             let (here, elsewhere) = if index == 0 && first.is_some() { (first, further) } else { (further, first) };
             match (here, elsewhere) {
                 (_, Some(elsewhere)) if names_member(item, self.resolved(elsewhere)) => {
-                    mistakes.push(misplaced(item, index))
+                    mistakes.push(misplaced(item, index));
                 }
                 (Some(here), _) => self.check(item, here, name, mistakes),
                 (None, _) => {}
@@ -160,7 +160,7 @@ impl Lint<'_> {
                 match members.iter().find(|(word, _)| *word == key.name) {
                     Some((word, schema)) => self.check(value, schema, &format!("`{word}`"), mistakes),
                     None => {
-                        mistakes.push(unknown(key, &format!("unknown stage `{}`", key.name), "stages here", words()))
+                        mistakes.push(unknown(key, &format!("unknown stage `{}`", key.name), "stages here", words()));
                     }
                 }
             }

@@ -226,7 +226,8 @@ fn repeated_key(table: &CorpusTable, copies: &RangeInclusive<u32>) -> Option<Str
 fn banks(pipeline: &Pipeline, table: &CorpusTable, variables: &Variables) -> Result<Banks, PlanError> {
     let Some(augment) = &pipeline.augment else { return Ok(Banks::default()) };
     let method = pipeline.resample.as_ref().map_or_else(Method::default, |resample| resample.method);
-    Ok(augment.open(Around { variables, method, utterances: Some((table, &pipeline.load)) })?)
+    let around = Around { variables, method, utterances: Some((table, &pipeline.load)) };
+    Ok(augment.open(around)?)
 }
 
 /// Channels that a recording is taken to have where all are kept, to estimate sizes only.
