@@ -2,6 +2,7 @@
 
 use multiversion::multiversion;
 
+use super::Draw;
 use super::level::{amplitude, is_silent, power, power_of};
 use crate::audio::Waveform;
 
@@ -20,11 +21,12 @@ pub(super) fn factor_of_snr(reference: f64, power: f64, snr_db: f64) -> f64 {
 }
 
 /// Adds noise of its own to each channel, so that the power of the clip over all channels is `snr_db` above that of the noise over
-/// all channels, exactly; nothing where one of them is silent.
-pub(super) fn add_at_snr(sound: &mut Waveform, noise: &[Vec<f32>], snr_db: f64) {
+/// all channels, exactly; nothing where one of them is silent, which is recorded as `silent`.
+pub(super) fn add_at_snr(sound: &mut Waveform, noise: &[Vec<f32>], snr_db: f64, draw: &mut Draw<'_>) {
     let reference = power_of(sound);
     let added = noise.iter().map(|channel| power(channel)).sum::<f64>() / noise.len().max(1) as f64;
     if is_silent(reference) || is_silent(added) {
+        draw.note("silent", true);
         return;
     }
     let factor = factor_of_snr(reference, added, snr_db);
