@@ -217,6 +217,8 @@ impl RoomAtWork {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, Value, json};
+
     use super::*;
     use crate::augment::Told;
     use crate::augment::level::power_of;
@@ -304,20 +306,30 @@ mod tests {
         assert!(hall(0.15).check(None).is_ok());
     }
 
+    /// The rooms that are drawn for so many utterances, and the records of them.
+    fn rooms(settings: SimulateRoom, utterances: usize) -> Vec<(Room, Map<String, Value>)> {
+        settings.check(None).unwrap();
+        let at_work = RoomAtWork {
+            decay: settings.decay(),
+            reverberation: Reverberation::new(settings.normalize, settings.tail),
+            settings,
+            response: Vec::new(),
+        };
+        let room = |number| {
+            let (id, mut told) = (format!("utt-{number}"), Told::default());
+            let mut draw = Draw::new(Draws { id: &id, ..WHO }, "augment.chain.0", &mut told);
+            (at_work.room(&mut draw), draw.finish())
+        };
+        (0..utterances).map(room).collect()
+    }
+
     #[test]
     fn source_and_microphone_keep_away_from_all_walls() {
         let far = SimulateRoom { distance_m: Range::Uniform([0.05, 6.0]), wall_m: 0.7, ..SimulateRoom::default() };
-        let at_work = RoomAtWork {
-            decay: far.decay(),
-            reverberation: Reverberation::new(far.normalize, far.tail),
-            settings: far,
-            response: Vec::new(),
-        };
         let (mut low, mut high) = (0, 0);
-        for number in 0..3_000 {
-            let mut told = Told::default();
-            let id = format!("utt-{number}");
-            let room = at_work.room(&mut Draw::new(Draws { id: &id, ..WHO }, "augment.chain.0", &mut told));
+        for (room, record) in rooms(far, 3_000) {
+            assert_eq!(record["source_m"], json!(room.source));
+            assert_eq!(record["microphone_m"], json!(room.microphone));
             for place in [room.source, room.microphone] {
                 for (place, side) in place.iter().zip(room.size) {
                     assert!((0.7 - 1e-9..=side - 0.7 + 1e-9).contains(place), "{room:?}");
@@ -331,11 +343,18 @@ mod tests {
 
     #[test]
     fn rooms_are_drawn_evenly() {
-        let settings = || SimulateRoom { rt60_s: Some(Range::Uniform([0.06, 0.1])), ..SimulateRoom::default() };
-        for (key, low, high) in
-            [("length_m", 3.6, 5.6), ("width_m", 3.6, 3.9), ("height_m", 2.4, 3.0), ("rt60_s", 0.06, 0.1)]
-        {
-            assert!(is_uniform(&drawn(settings(), key, 2_000), low, high), "{key}");
+        let dry = SimulateRoom { rt60_s: Some(Range::Uniform([0.15, 0.8])), ..SimulateRoom::default() };
+        let dry = rooms(dry, 10_000);
+        let usual = rooms(SimulateRoom::default(), 10_000);
+        for (rooms, key, low, high) in [
+            (&dry, "rt60_s", 0.15, 0.8),
+            (&usual, "absorption", 0.075, 0.4),
+            (&usual, "length_m", 3.6, 5.6),
+            (&usual, "width_m", 3.6, 3.9),
+            (&usual, "height_m", 2.4, 3.0),
+        ] {
+            let draws: Vec<f64> = rooms.iter().map(|(_, record)| record[key].as_f64().unwrap()).collect();
+            assert!(is_uniform(&draws, low, high), "{key}");
         }
     }
 
