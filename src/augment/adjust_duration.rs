@@ -14,7 +14,8 @@ use crate::transform::SettingError;
 ///
 /// The length is `duration_s` rounded to whole samples. A part that is cropped is uniform among all (audiomentations leaves out the
 /// last); padding is that of `pad`. `added_s` of the record
-/// is how much was added, `before_s` with `side: random` how much of it came before the clip. The transcript is lost where anything is cut, and where the clip itself is heard again.
+/// is how much was added, `before_s` with `side: random` how much of it came before the clip. The transcript is lost
+/// where anything is cut, and where the clip itself is heard again.
 /// With `longer: keep` it only pads, as lhotse's `CutSet.pad`. Source: audiomentations 0.43 `AdjustDuration`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -104,17 +104,32 @@ fn alias(samples: &[f32], between: usize, out: &mut [f32]) {
         let next = samples.get(place.index + 1).copied().map_or(here, f64::from);
         here + (next - here) * (place.over as f64 * between_part)
     };
-    let (mut over, mut place) = (0, Place { index: 0, over: 0 });
+    // The point before the output, and the values of that and of the next one.
+    let mut place = Place { index: 0, over: 0 };
+    let (mut here, mut next) = (at(place), at(place.plus(point, between_steps)));
+    let mut over = 0;
     for out in out {
-        let following = place.plus(point, between_steps);
-        let here = at(place);
-        *out = (here + (at(following) - here) * (over as f64 * part)) as f32;
-        place = place.plus(points, between_steps);
+        *out = (here + (next - here) * (over as f64 * part)) as f32;
         over += output.over;
-        if over >= steps {
+        let further = over >= steps;
+        if further {
             over -= steps;
-            place = place.plus(point, between_steps);
         }
+        match (output.index, further) {
+            (0, false) => continue,
+            (0, true) | (1, false) => {
+                place = place.plus(point, between_steps);
+                here = next;
+            }
+            (_, further) => {
+                place = place.plus(points, between_steps);
+                if further {
+                    place = place.plus(point, between_steps);
+                }
+                here = at(place);
+            }
+        }
+        next = at(place.plus(point, between_steps));
     }
 }
 

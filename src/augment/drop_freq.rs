@@ -14,7 +14,8 @@ use crate::transform::SettingError;
 /// Some frequencies missing: a few narrow bands, drawn anew for each clip, are taken out.
 ///
 /// A notch at `f`, a share of the Nyquist frequency, with the width `w` is a low pass to `f` plus a high pass from
-/// `f + 2w`, or to the Nyquist frequency where that is less: two sincs of 101 samples under Blackman's window, `sin(3cn) / 3cn` with c the cutoff. Notches are convolved
+/// `f + 2w`, or to the Nyquist frequency where that is less: two sincs of 101 samples under Blackman's window,
+/// `sin(3cn) / 3cn` with c the cutoff. Notches are convolved
 /// with each other, the middle 101 samples kept, and with the clip, silence before and after it; nothing is delayed.
 /// `count` and each `f` are uniform. 3 stands where π would make the places exact: a notch lies between `3 / π · f` and
 /// `3 / π · (f + 2w)` of the Nyquist frequency. These bounds are recorded as `notches_hz`, in hertz.

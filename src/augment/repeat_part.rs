@@ -15,7 +15,8 @@ use crate::transform::SettingError;
 ///
 /// The part has `part_s` seconds at a uniform place. Its repeats follow it at once: they are inserted (`mode: insert`: the clip
 /// becomes longer by `repeats * part_s`) or stand in place of what follows (`replace`: the length stays, and repeats that do
-/// not fit are cut; `repeats` of the record are those that begin within the clip). At each seam `crossfade_ms` of what would have followed fade out, and as much of what led to the part fades
+/// not fit are cut; `repeats` of the record are those that begin within the clip). At each seam `crossfade_ms` of what
+/// would have followed fade out, and as much of what led to the part fades
 /// in, with weights of constant energy. A clip that is shorter than the part and a crossfade stays as it is (`repeats: 0` in the
 /// record). Otherwise the transcript is lost.
 ///

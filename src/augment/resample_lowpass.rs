@@ -12,7 +12,8 @@ use crate::transform::SettingError;
 /// The bandwidth of a lower sample rate: down to twice the cutoff and back.
 ///
 /// The cutoff's logarithm is uniform. The lower rate is twice the cutoff, to the nearest multiple of 100 Hz, so that
-/// filters are designed for a few rates and not for each clip; half of it is recorded as `cutoff_hz`. Both ways the `high` filter of `resample` is used: flat
+/// filters are designed for a few rates and not for each clip; half of it is recorded as `cutoff_hz`. Both ways the
+/// `high` filter of `resample` is used: flat
 /// to 0.94 of the cutoff, nothing above it, no delay; the length stays. A clip whose rate is not above the lower one
 /// stays as it is, and the record says `narrow`.
 ///

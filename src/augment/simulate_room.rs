@@ -26,7 +26,8 @@ use crate::transform::SettingError;
 ///
 /// `rt60_s` and `absorption` belong together by Eyring's formula (1930), `rt60_s = 24 ln(10) V / (-343 S ln(1 - a))` with the
 /// volume `V` and the surface `S`. Walls absorb 99 % at most: where the decay time asked for is shorter than that makes it, as in a
-/// large hall, the room has the shortest that it can have, and that is recorded as `rt60_s`. Images of an uneven or soft room decay more slowly
+/// large hall, the room has the shortest that it can have, and that is recorded as `rt60_s`. Images of an uneven or
+/// soft room decay more slowly
 /// than that. So the response is multiplied at last by `exp(-k t)`, with the `k` that makes T30 of what follows the direct path
 /// the decay time asked for: less than a tenth of the decay in a living room, a third of it in a hall whose walls absorb 70 %.
 /// It decays at most three times as fast by that, and a quarter more slowly: a flat hall of few echoes decays as it does.
@@ -122,7 +123,8 @@ impl Augment for SimulateRoom {
             Decay::Absorption(range) => {
                 SettingError::unless_all_within("absorption", &range, 0.01, Room::MOST_ABSORPTION)?;
                 if self.longest_rt60_s(&range) > LONGEST_S {
-                    let reason = "the largest room would reverberate for more than 5 s: let its walls absorb more, or set `rt60_s`";
+                    let reason =
+                        "the largest room would reverberate for more than 5 s: let it absorb more, or set `rt60_s`";
                     return Err(SettingError::DoesNotFit { key: "absorption", reason });
                 }
             }

@@ -3,7 +3,8 @@
 //! `y[j] = sum over k of x[k] h(k - j ratio)` with `h` a sinc under a Kaiser window (Oppenheim and Schafer, *Discrete-Time
 //! Signal Processing*, 7.5.3), 32 zero crossings to either side: flat to 0.84 of the lower Nyquist frequency, -80 dB from there on. When
 //! sound becomes faster, the cutoff is rounded down to one of 32 steps, so that it is flat to about 0.82 of the lower Nyquist
-//! frequency at ratios near 1, to 0.79 at any ratio up to 2, and to 0.75 at the worst of all, 3.6. It is read from a table of 256 phases and interpolated between them, which is exact to -100 dB: unlike `resample`, a ratio that was
+//! frequency at ratios near 1, to 0.79 at any ratio up to 2, and to 0.75 at the worst of all, 3.6. It is read from a
+//! table of 256 phases and interpolated between them, which is exact to -100 dB: unlike `resample`, a ratio that was
 //! never seen before needs no design.
 
 use std::collections::BTreeMap;
