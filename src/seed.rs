@@ -80,7 +80,7 @@ const PAIRS: usize = 256;
 /// Normal draws of one block.
 const BLOCK: usize = 2 * PAIRS;
 
-/// The random bytes of one block: 32 bits for each radius, then 32 for each angle.
+/// The random bytes of one block: 32 bits for each radius, one of which is left, then 32 for each angle.
 const BYTES: usize = BLOCK * size_of::<u32>();
 
 impl Generator {
@@ -88,7 +88,7 @@ impl Generator {
     /// processor; the first draws of a longer slice are those of a shorter one. The generator goes on behind the whole
     /// blocks of 512 draws that this takes.
     ///
-    /// Box and Muller (1958) over 32 bits for the radius and 32 for the angle, so that no draw is beyond 6.66: one normal draw in
+    /// Box and Muller (1958) over 31 bits for the radius and 32 for the angle, so that no draw is beyond 6.66: one normal draw in
     /// 4e10 would be.
     pub fn fill_normal(&mut self, out: &mut [f32]) {
         let mut random = [0; BYTES];
@@ -115,7 +115,7 @@ impl Generator {
 fn normal_block(random: &[u8; BYTES], block: &mut [f32; BLOCK]) {
     const SIN: [f32; 3] = [-1.951_529_589_1e-4, 8.332_160_873_6e-3, -1.666_665_461_1e-1];
     const COS: [f32; 3] = [2.443_315_711_809_948e-5, -1.388_731_625_493_765e-3, 4.166_664_568_298_827e-2];
-    /// Half of the step of 32 bits: keeps the logarithm's argument above zero.
+    /// Half of the step of 31 bits: keeps the logarithm's argument above zero.
     const HALF_STEP: f32 = 1.0 / (1_u64 << 32) as f32;
     const TO_UNIT: f32 = 1.0 / (1_u32 << 31) as f32;
     const TO_ANGLE: f32 = FRAC_PI_4 / (1_u32 << 31) as f32;

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use multiversion::multiversion;
+
 use super::Waveform;
 
 /// Frames of so many samples, one hop after the other, each centred on its place: half of the first lies before the sound.
@@ -73,6 +75,7 @@ pub(crate) fn trimmed(sound: &Waveform, frames: Frames, top_db: f64, pad: usize)
 }
 
 /// The sum of the squares of some samples, in double precision.
+#[multiversion(targets("x86_64+avx2"))]
 pub(crate) fn sum_of_squares(samples: &[f32]) -> f64 {
     // Eight sums side by side, which become vectors.
     let mut sums = [0.0_f64; 8];

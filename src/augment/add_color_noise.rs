@@ -18,11 +18,11 @@ use crate::transform::SettingError;
 /// Coloured noise at a signal-to-noise ratio: its spectrum falls or rises by so many decibels an octave.
 ///
 /// 0 is white noise, -3.01 pink, -6.02 brown (red), 3.01 blue and 6.02 violet. Below 20 Hz the spectrum is level. White
-/// Gaussian noise goes through a linear-phase filter of a quarter of a second (at least 512 coefficients, at most 32768), whose
+/// Gaussian noise goes through a linear-phase filter of a quarter to half a second (a power of two, 512 to 32768 coefficients), whose
 /// magnitude is `(f / 20 Hz)^(f_decay_db_per_octave / 6.02)`, smoothed by a Hann window; so the noise is stationary and never
 /// repeats. Each channel has its own. It is then scaled by its own measured power, so that
 /// `10 * log10(mean(x^2) / mean(noise^2)) = snr_db` exactly, means over all samples of all channels. A silent clip (below -180 dB)
-/// gets no noise. Nothing is clipped.
+/// gets no noise; the record says `silent`. Nothing is clipped.
 ///
 /// Source: audiomentations 0.43 `AddColorNoise`, whose filter of 65 points misses the slope that it is asked for by 0.4 to 0.6 dB
 /// an octave; torch-audiomentations' `AddColoredNoise` repeats one second and is twice as steep as its `f_decay` says.
@@ -89,7 +89,7 @@ impl Apply for AddColorNoiseAtWork {
             noise.resize(len, 0.0);
             filter.fill(noise, draw.of_channel(number));
         }
-        add_at_snr(sound, &self.noise, snr_db);
+        add_at_snr(sound, &self.noise, snr_db, draw);
         Ok(())
     }
 }
@@ -266,7 +266,6 @@ mod tests {
     fn slopes_are_those_asked_for() {
         for slope in [-6.02, -3.01, 0.0, 3.01, 6.02] {
             let measured = slope_db(&spectrum(&noise(16_000, slope, 4_000_000), 16_000.0), 200.0, 7_000.0);
-            println!("{slope} dB an octave: {measured:.3}");
             assert!((measured - slope).abs() < 0.05, "{measured} dB an octave is not {slope}");
         }
         for rate in [8_000, 44_100, 48_000] {

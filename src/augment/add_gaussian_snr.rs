@@ -14,7 +14,7 @@ use crate::transform::SettingError;
 /// `y = x + g * n`, where n is standard normal, each channel has its own, and g is such that
 /// `10 * log10(mean(x^2) / mean((g * n)^2)) = snr_db`, means over all samples of all channels. The noise is scaled by its own
 /// measured power, not by the power that it has on average, so that the ratio is exact for every clip, however
-/// short. A silent clip (below -180 dB) gets no noise. Nothing is clipped.
+/// short. A silent clip (below -180 dB) gets no noise; the record says `silent`. Nothing is clipped.
 ///
 /// Source: audiomentations 0.43 `AddGaussianSNR`, which takes the mean of the channels' RMS for the clip's and the average
 /// power for the noise's.
@@ -67,7 +67,7 @@ impl Apply for AddGaussianSnrAtWork {
             noise.resize(len, 0.0);
             draw.of_channel(number).fill_normal(noise);
         }
-        add_at_snr(sound, &self.noise, snr_db);
+        add_at_snr(sound, &self.noise, snr_db, draw);
         Ok(())
     }
 }
@@ -75,7 +75,7 @@ impl Apply for AddGaussianSnrAtWork {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::augment::testing::{WHO, augmenter, drawn, is_uniform, measured_snr_db, mono, sine, varied};
+    use crate::augment::testing::{WHO, augmenter, drawn, is_uniform, measured_snr_db, mono, sine, told, varied};
 
     fn fixed(snr_db: f64) -> AddGaussianSnr {
         AddGaussianSnr { snr_db: Range::fixed(snr_db), ..AddGaussianSnr::default() }
@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn a_silent_clip_gets_no_noise() {
         let silence = mono(16_000, vec![0.0; 1_000]);
-        assert_eq!(varied(fixed(5.0), &silence), silence);
+        let (same, told) = told(fixed(5.0), &silence);
+        assert_eq!((same, &told.applied[0]["add_gaussian_snr"]["silent"]), (silence, &serde_json::json!(true)));
     }
 
     #[test]

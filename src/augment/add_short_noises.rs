@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::bank::{Bank, Source};
 use super::level::{amplitude, is_silent, power, power_of};
-use super::mix::{add_scaled, factor_of_snr, into_mono};
+use super::mix::{add_scaled, factor_of_snr, mono_of};
 use super::{Apply, Augment, AugmentError, Draw, Probability, Setup};
 use crate::audio::{Hertz, Range, Seconds, Waveform};
 use crate::corpus::Corpus;
@@ -279,9 +279,7 @@ impl AddShortNoisesAtWork {
             let falling = if fade_out > 0.0 { (len - 1 - place) as f64 / fade_out } else { 1.0 };
             rising.min(falling).min(1.0) as f32
         };
-        let mut noise = into_mono(Waveform::clone(&whole));
-        noise.truncate(skipped + used);
-        noise.drain(..skipped);
+        let mut noise = mono_of(&whole, skipped..skipped + used);
         let gains: Vec<f32> = (skipped..skipped + used).map(fade).collect();
         for (sample, gain) in noise.iter_mut().zip(&gains) {
             *sample *= gain;

@@ -13,7 +13,9 @@ use crate::transform::SettingError;
 /// Clips of one length: longer ones are cropped, shorter ones padded.
 ///
 /// The length is `duration_s` rounded to whole samples. A part that is cropped is uniform among all (audiomentations leaves out the
-/// last); padding is that of `pad`. The transcript is lost where anything is cut, and where the clip itself is heard again.
+/// last); padding is that of `pad`. `added_s` of the record
+/// is how much was added, `before_s` with `side: random` how much of it came before the clip. The transcript is lost
+/// where anything is cut, and where the clip itself is heard again.
 /// With `longer: keep` it only pads, as lhotse's `CutSet.pad`. Source: audiomentations 0.43 `AdjustDuration`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -80,7 +82,11 @@ impl Apply for AdjustDuration {
             let added = wanted - len;
             let before = self.side.before(added, draw);
             unless_too_long(sound, wanted)?;
-            draw.note("added_s", added as f64 / f64::from(sound.sample_rate.get()));
+            let seconds = |samples: usize| samples as f64 / f64::from(sound.sample_rate.get());
+            draw.note("added_s", seconds(added));
+            if self.side == Side::Random {
+                draw.note("before_s", seconds(before));
+            }
             for channel in &mut sound.channels {
                 self.mode.extend(channel, before, added - before);
             }
@@ -123,6 +129,13 @@ mod tests {
                 assert_eq!(told.words, if len > wanted { Words::Lost } else { Words::Kept });
             }
         }
+    }
+
+    #[test]
+    fn a_place_that_is_drawn_is_recorded() {
+        let (padded, told) = told(AdjustDuration { side: Side::Random, ..to(0.5) }, &mono(1_000, vec![1.0]));
+        let before = padded.channels[0].iter().position(|sample| *sample == 1.0).unwrap();
+        assert_eq!(told.applied[0]["adjust_duration"]["before_s"], before as f64 / 1_000.0);
     }
 
     #[test]

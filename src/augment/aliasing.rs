@@ -12,7 +12,7 @@ use crate::transform::SettingError;
 ///
 /// The `n` samples become `m = round(n · rate_hz / rate)` and `n` again, each time on straight lines between
 /// neighbours, the first and the last where they were. Below the clip's rate high frequencies fold down, above it they
-/// are a little weaker. The rate is uniform in mels, `2595 · log10(1 + f / 700)`.
+/// are a little weaker. The rate is uniform in mels, `2595 · log10(1 + f / 700)`; that of `m` samples, `m / n · rate`, is recorded.
 ///
 /// Source: audiomentations 0.43 `Aliasing` (`m` is 1 at least here; there it fails).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,55 +45,91 @@ impl Augment for Aliasing {
     }
 
     fn prepare(&self, _: &Setup<'_>) -> Box<dyn Apply> {
-        Box::new(AliasingAtWork { rate_hz: self.rate_hz.clone(), between: Vec::new(), sound: Vec::new() })
+        Box::new(AliasingAtWork { rate_hz: self.rate_hz.clone(), sound: Vec::new() })
     }
 }
 
 struct AliasingAtWork {
     rate_hz: Range,
-    sound: Vec<f64>,
-    between: Vec<f64>,
+    sound: Vec<f32>,
 }
-
-/// The most samples that there may be in between, a clip of a gigabyte: what is longer stays so long.
-const MOST_SAMPLES: f64 = (1 << 28) as f64;
 
 impl Apply for AliasingAtWork {
     fn apply(&mut self, sound: &mut Waveform, draw: &mut Draw<'_>) -> Result<(), AugmentError> {
         let rate_hz = draw.mel_number("rate_hz", &self.rate_hz);
         let rate = f64::from(sound.sample_rate.get());
+        let len = sound.num_samples();
+        let between = (len as f64 * rate_hz / rate).round_ties_even().max(1.0);
+        draw.note("rate_hz", between / len as f64 * rate);
         for channel in &mut sound.channels {
-            let len = (channel.len() as f64 * rate_hz / rate).round_ties_even().clamp(1.0, MOST_SAMPLES);
-            self.sound.clear();
-            self.sound.extend(channel.iter().map(|sample| f64::from(*sample)));
-            self.between.resize(len as usize, 0.0);
-            on_straight_lines(&self.sound, &mut self.between);
-            on_straight_lines(&self.between, &mut self.sound);
-            for (sample, aliased) in channel.iter_mut().zip(&self.sound) {
-                *sample = *aliased as f32;
-            }
+            self.sound.clone_from(channel);
+            alias(&self.sound, between as usize, channel);
         }
         Ok(())
     }
 }
 
-/// Fills `out` with `samples` read at even steps from the first to the last one, on straight lines between them.
-fn on_straight_lines(samples: &[f64], out: &mut [f64]) {
-    // Output i stands at i · spans / steps; its whole part and its rest are carried along in integers, which are exact.
-    let (spans, steps) = (samples.len().saturating_sub(1), out.len().saturating_sub(1).max(1));
-    let (whole, rest) = (spans / steps, spans % steps);
-    let (mut index, mut over) = (0, 0);
-    let part = 1.0 / steps as f64;
+/// A place among points, as a whole number and a rest in shares of `steps`: integers, which are exact.
+#[derive(Clone, Copy)]
+struct Place {
+    index: usize,
+    over: usize,
+}
+
+impl Place {
+    /// `spans` points after the first, of `steps` steps to it.
+    fn new(spans: usize, steps: usize) -> Self {
+        Self { index: spans / steps, over: spans % steps }
+    }
+
+    fn plus(self, other: Self, steps: usize) -> Self {
+        let (index, over) = (self.index + other.index, self.over + other.over);
+        if over >= steps { Self { index: index + 1, over: over - steps } } else { Self { index, over } }
+    }
+}
+
+/// Fills `out` with `samples`, of the same length, read at `between` even steps from the first to the last one and those at as
+/// many as there were, each on straight lines. Of the points in between only the two are made that an output lies between.
+fn alias(samples: &[f32], between: usize, out: &mut [f32]) {
+    let (spans, between_spans) = (samples.len().saturating_sub(1), between.saturating_sub(1));
+    let (steps, between_steps) = (spans.max(1), between_spans.max(1));
+    let (part, between_part) = (1.0 / steps as f64, 1.0 / between_steps as f64);
+    // From one output to the next among the points in between, and from point to point among the samples.
+    let output = Place::new(between_spans, steps);
+    let point = Place::new(spans, between_steps);
+    // `output.index` points at once: their product with the spans is at most the number of points.
+    let points = Place::new(output.index * spans, between_steps);
+    let at = |place: Place| {
+        let here = samples.get(place.index).copied().map_or(0.0, f64::from);
+        let next = samples.get(place.index + 1).copied().map_or(here, f64::from);
+        here + (next - here) * (place.over as f64 * between_part)
+    };
+    // The point before the output, and the values of that and of the next one.
+    let mut place = Place { index: 0, over: 0 };
+    let (mut here, mut next) = (at(place), at(place.plus(point, between_steps)));
+    let mut over = 0;
     for out in out {
-        let here = samples.get(index).copied().unwrap_or_default();
-        let next = samples.get(index + 1).copied().unwrap_or(here);
-        *out = here + (next - here) * (over as f64 * part);
-        index += whole;
-        over += rest;
-        if over >= steps {
+        *out = (here + (next - here) * (over as f64 * part)) as f32;
+        over += output.over;
+        let further = over >= steps;
+        if further {
             over -= steps;
-            index += 1;
         }
+        match (output.index, further) {
+            (0, false) => continue,
+            (0, true) | (1, false) => {
+                place = place.plus(point, between_steps);
+                here = next;
+            }
+            (_, further) => {
+                place = place.plus(points, between_steps);
+                if further {
+                    place = place.plus(point, between_steps);
+                }
+                here = at(place);
+            }
+        }
+        next = at(place.plus(point, between_steps));
     }
 }
 
@@ -101,7 +137,7 @@ fn on_straight_lines(samples: &[f64], out: &mut [f64]) {
 mod tests {
     use super::*;
     use crate::augment::filter::tests::{off, voiced};
-    use crate::augment::testing::{drawn, is_uniform, mono, sine, varied};
+    use crate::augment::testing::{drawn, is_uniform, mono, sine, told, varied};
 
     fn at(rate_hz: f64) -> Aliasing {
         Aliasing { rate_hz: Range::fixed(rate_hz), ..Aliasing::default() }
@@ -139,6 +175,31 @@ mod tests {
                 let aliased = varied(at(rate_hz), &clip);
                 assert_eq!(aliased.channels[0], clip.channels[0], "{len} samples, {rate_hz} Hz");
             }
+        }
+    }
+
+    #[test]
+    fn the_points_are_those_of_two_passes_and_the_rate_that_is_recorded_is_theirs() {
+        let through = |samples: &[f64], len: usize| -> Vec<f64> {
+            let (spans, steps) = (samples.len() - 1, (len - 1).max(1));
+            let at = |i: usize| {
+                let here = samples[i * spans / steps];
+                let next = samples.get(i * spans / steps + 1).copied().unwrap_or(here);
+                here + (next - here) * ((i * spans % steps) as f64 * (1.0 / steps as f64))
+            };
+            (0..len).map(at).collect()
+        };
+        for (len, rate_hz) in
+            [(1, 9_000.0), (2, 9_000.0), (700, 300.0), (701, 15_999.0), (333, 17_000.0), (97, 768_000.0)]
+        {
+            let clip = mono(16_000, voiced(16_000).channels[0][..len].to_vec());
+            let between = (len as f64 * rate_hz / 16_000.0).round_ties_even().max(1.0);
+            let samples: Vec<f64> = clip.channels[0].iter().copied().map(f64::from).collect();
+            let twice: Vec<f32> =
+                through(&through(&samples, between as usize), len).iter().map(|y| *y as f32).collect();
+            let (aliased, told) = told(at(rate_hz), &clip);
+            assert_eq!(aliased.channels[0], twice, "{len} samples at {rate_hz} Hz");
+            assert_eq!(told.applied[0]["aliasing"]["rate_hz"], between / len as f64 * 16_000.0);
         }
     }
 

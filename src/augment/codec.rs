@@ -23,8 +23,8 @@ pub use vorbis::Vorbis;
 
 /// The clip encoded and decoded again by a codec: one of several, drawn anew for each clip, each equally likely.
 ///
-/// Length and place in time are kept exactly: what encoder and decoder delay is taken off. (The speech part of Opus
-/// lies up to 0.1 ms beside its music part, in every player.) A codec hears what its encoder would get: samples beyond
+/// Length and place in time are kept exactly: what encoder and decoder delay is taken off. (Opus lies
+/// up to 0.1 ms early or late at low bitrates, in every player.) A codec hears what its encoder would get: samples beyond
 /// full scale are clipped at ±1. NeMo lowers the level to 0.8 before; here a `gain` before this does that. A clip whose
 /// rate the codec does not have is resampled to the next one that it has (above 48 kHz, to 48 kHz) and back. Two
 /// channels are coded as stereo, more of them one by one. The record names the codec and what was drawn for it.

@@ -18,12 +18,13 @@ fn plan(len: usize, direction: FftDirection) -> Arc<dyn Fft<f32>> {
     PLANNER.lock().unwrap_or_else(PoisonError::into_inner).plan_fft(len, direction)
 }
 
-/// A filter made ready for blocks of one length.
-#[derive(Debug)]
+/// A filter made ready for blocks of one length, with the plans of their transforms.
 pub(super) struct Spectrum {
     /// With the scale of the two transforms.
     bins: Vec<Complex<f32>>,
     num_taps: usize,
+    forward: Arc<dyn Fft<f32>>,
+    inverse: Arc<dyn Fft<f32>>,
 }
 
 impl Spectrum {
@@ -66,8 +67,10 @@ impl Convolution {
         let scale = 1.0 / block_len as f32;
         let mut bins: Vec<Complex<f32>> = taps.iter().map(|tap| Complex::new(tap * scale, 0.0)).collect();
         bins.resize(block_len, Complex::default());
-        self.transform(FftDirection::Forward, &mut bins);
-        Spectrum { bins, num_taps: taps.len() }
+        let [forward, inverse] =
+            [FftDirection::Forward, FftDirection::Inverse].map(|direction| plan(block_len, direction));
+        self.transform(&*forward, &mut bins);
+        Spectrum { bins, num_taps: taps.len(), forward, inverse }
     }
 
     /// Writes the samples from number `start` on (below 0 and behind the end there is silence) of the convolution of `signal`
@@ -86,9 +89,9 @@ impl Convolution {
             if !other.is_empty() {
                 put(signal, first + step as isize, &mut block, |number, sample| number.im = sample);
             }
-            self.transform(FftDirection::Forward, &mut block);
+            self.transform(&*spectrum.forward, &mut block);
             multiply(&mut block, &spectrum.bins);
-            self.transform(FftDirection::Inverse, &mut block);
+            self.transform(&*spectrum.inverse, &mut block);
             for (output, number) in one.iter_mut().zip(&block[overlap..]) {
                 *output = number.re;
             }
@@ -99,8 +102,7 @@ impl Convolution {
         self.block = block;
     }
 
-    fn transform(&mut self, direction: FftDirection, block: &mut [Complex<f32>]) {
-        let plan = plan(block.len(), direction);
+    fn transform(&mut self, plan: &dyn Fft<f32>, block: &mut [Complex<f32>]) {
         let needed = plan.get_inplace_scratch_len();
         if self.scratch.len() < needed {
             self.scratch.resize(needed, Complex::default());

@@ -14,15 +14,16 @@ use crate::transform::SettingError;
 /// Some frequencies missing: a few narrow bands, drawn anew for each clip, are taken out.
 ///
 /// A notch at `f`, a share of the Nyquist frequency, with the width `w` is a low pass to `f` plus a high pass from
-/// `f + 2w`: two sincs of 101 samples under Blackman's window, `sin(3cn) / 3cn` with c the cutoff. Notches are convolved
+/// `f + 2w`, or to the Nyquist frequency where that is less: two sincs of 101 samples under Blackman's window,
+/// `sin(3cn) / 3cn` with c the cutoff. Notches are convolved
 /// with each other, the middle 101 samples kept, and with the clip, silence before and after it; nothing is delayed.
-/// `count` and each `f` are uniform. Where the notches lie in the clip is recorded as `notches_hz`: 3 stands where π
-/// would make `f + w` exact, so that they lie at `3 / π · (f + w)` of the Nyquist frequency.
+/// `count` and each `f` are uniform. 3 stands where π would make the places exact: a notch lies between `3 / π · f` and
+/// `3 / π · (f + 2w)` of the Nyquist frequency. These bounds are recorded as `notches_hz`, in hertz.
 ///
-/// The default width takes the middle of a band down by 50 dB, and 0.12 of the Nyquist frequency by 3 dB or more. 101
+/// The default width takes the middle of a band down by nearly 50 dB, and 0.12 of the Nyquist frequency by 3 dB or more. 101
 /// samples can be no narrower: half the width is only 10 dB deep.
 ///
-/// Source: `DropFreq` of `SpeechBrain` 1.0.
+/// Source: `DropFreq` of `SpeechBrain` 1.0, whose high passes beyond the Nyquist frequency fold back and take out what is far below.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DropFreq {
@@ -93,8 +94,9 @@ impl Apply for DropFreqAtWork {
         let mut notches_hz = Vec::with_capacity(count);
         for _ in 0..count {
             let frequency = self.settings.frequency_fraction.at(draw.unit()).max(LEAST);
-            notches_hz.push(3.0 / PI * (frequency + width) * sound.sample_rate.nyquist());
-            taps = correlated(&taps, &notch(frequency, width));
+            let band = band(frequency, width);
+            notches_hz.push(band.map(|cutoff| 3.0 / PI * cutoff * sound.sample_rate.nyquist()).to_vec());
+            taps = correlated(&taps, &notch(band));
         }
         draw.note("notches_hz", notches_hz);
         let taps = taps.map(|tap| tap as f32);
@@ -109,10 +111,15 @@ impl Apply for DropFreqAtWork {
     }
 }
 
-/// The impulse response of a notch from `frequency` to `frequency + 2 width`.
-fn notch(frequency: f64, width: f64) -> [f64; TAPS] {
-    let mut low = low_pass(frequency);
-    for (low, high) in low.iter_mut().zip(low_pass(frequency + 2.0 * width)) {
+/// The cutoffs of the low pass and the high pass of a notch; the highest is the Nyquist frequency.
+fn band(frequency: f64, width: f64) -> [f64; 2] {
+    [frequency, (frequency + 2.0 * width).min(PI / 3.0)]
+}
+
+/// The impulse response of a notch between two cutoffs.
+fn notch([from, to]: [f64; 2]) -> [f64; TAPS] {
+    let mut low = low_pass(from);
+    for (low, high) in low.iter_mut().zip(low_pass(to)) {
         *low -= high;
     }
     low[MIDDLE] += 1.0;
@@ -180,7 +187,7 @@ mod tests {
         let mut taps = [0.0; TAPS];
         taps[MIDDLE] = 1.0;
         for frequency in [0.1, 0.45, 0.8] {
-            taps = correlated(&taps, &notch(frequency, 0.05));
+            taps = correlated(&taps, &notch(band(frequency, 0.05)));
         }
         let sound = voiced(16_000);
         let padded = [&[0.0; MIDDLE][..], &sound.channels[0], &[0.0; MIDDLE]].concat();
@@ -201,11 +208,49 @@ mod tests {
         };
         for rate in [8_000, 16_000, 48_000] {
             let (_, told) = told(row.clone(), &sine(440.0, 0.1, rate));
-            let notch_hz = told.applied[0]["drop_freq"]["notches_hz"][0].as_f64().unwrap();
+            let [[from, to]]: [[f64; 2]; 1] =
+                serde_json::from_value(told.applied[0]["drop_freq"]["notches_hz"].clone()).unwrap();
+            let notch_hz = f64::midpoint(from, to);
             let (inside, below) = (power(notch_hz, rate), power(0.6 * notch_hz, rate));
             assert!(inside < 1e-4, "{rate}: {inside}");
             assert!((below - 1.0).abs() < 0.002, "{rate}: {below}");
         }
+    }
+
+    /// The level of a notch at a share of the Nyquist frequency, in dB.
+    fn response_db(taps: &[f64; TAPS], share: f64) -> f64 {
+        let at = |n: usize| PI * share * (n as f64 - MIDDLE as f64);
+        20.0 * taps.iter().enumerate().map(|(n, tap)| tap * at(n).cos()).sum::<f64>().abs().log10()
+    }
+
+    #[test]
+    fn a_notch_is_as_deep_and_as_wide_as_is_said() {
+        for frequency in [0.2, 0.45, 0.7] {
+            let taps = notch(band(frequency, 0.05));
+            let middle = 3.0 / PI * (frequency + 0.05);
+            assert!(response_db(&taps, middle) < -49.0, "{}", response_db(&taps, middle));
+            let weaker = (0..10_000).filter(|n| response_db(&taps, f64::from(*n) / 1e4) < -3.0).count();
+            assert!((1_150..1_250).contains(&weaker), "{weaker}");
+        }
+    }
+
+    #[test]
+    fn a_notch_ends_at_the_nyquist_frequency() {
+        let row = DropFreq {
+            frequency_fraction: Range::fixed(1.0),
+            count: Range::fixed(1.0),
+            width_fraction: 0.5,
+            ..DropFreq::default()
+        };
+        let (_, told) = told(row, &sine(440.0, 0.1, 16_000));
+        let [[from, to]]: [[f64; 2]; 1] =
+            serde_json::from_value(told.applied[0]["drop_freq"]["notches_hz"].clone()).unwrap();
+        assert!((from - 24_000.0 / PI).abs() < 1e-6 && (to - 8_000.0).abs() < 1e-6, "{from} to {to}");
+        let taps = notch(band(1.0, 0.5));
+        for share in [0.01, 0.1, 0.5, 0.85] {
+            assert!(response_db(&taps, share).abs() < 0.01, "{share}: {} dB", response_db(&taps, share));
+        }
+        assert!(response_db(&taps, 1.0) < -6.0);
     }
 
     #[test]

@@ -3,20 +3,11 @@
 use multiversion::multiversion;
 
 use crate::audio::Waveform;
+use crate::audio::silence::sum_of_squares;
 
 /// The mean square of some samples, summed in double precision; 0 of none.
-#[multiversion(targets("x86_64+avx2"))]
 pub(super) fn power(samples: &[f32]) -> f64 {
-    // Eight sums side by side, which become vectors.
-    let mut sums = [0.0_f64; 8];
-    let mut blocks = samples.chunks_exact(8);
-    for block in &mut blocks {
-        for (sum, sample) in sums.iter_mut().zip(block) {
-            *sum += f64::from(*sample) * f64::from(*sample);
-        }
-    }
-    let rest: f64 = blocks.remainder().iter().map(|sample| f64::from(*sample) * f64::from(*sample)).sum();
-    (sums.iter().sum::<f64>() + rest) / samples.len().max(1) as f64
+    sum_of_squares(samples) / samples.len().max(1) as f64
 }
 
 /// The mean square of all samples of all channels.

@@ -14,7 +14,7 @@ use crate::transform::SettingError;
 ///
 /// How much is drawn as a share of the clip (`padding_part`) or in seconds (`padding_s`). `mode` and its results are NumPy's:
 /// zeros, `wrap` or `reflect`. The transcript stays where silence is added, and is lost where the clip itself is heard again.
-/// To pad to a length see `adjust_duration`.
+/// With `side: random` the record says how much came before the clip, as `before_s`. To pad to a length see `adjust_duration`.
 ///
 /// `length: keep` is audiomentations' `Padding`: what is added takes the place of as much of the clip at that side, one
 /// sample of which stays at least, and the transcript is lost. Source: audiomentations 0.43 `Padding`; lhotse 1.33
@@ -90,7 +90,12 @@ impl Apply for Pad {
             added = added.min(len - 1);
         }
         let before = self.side.before(added, draw);
-        unless_too_long(sound, len.saturating_add(added))?;
+        if self.side == Side::Random {
+            draw.note("before_s", before as f64 / f64::from(sound.sample_rate.get()));
+        }
+        if self.length == Length::Change {
+            unless_too_long(sound, len.saturating_add(added))?;
+        }
         for channel in &mut sound.channels {
             if self.length == Length::Keep {
                 channel.truncate(len - (added - before));
@@ -146,6 +151,13 @@ mod tests {
         assert_eq!(kept(Filling::Silence, Side::Start), [0.0, 0.0, 3.0, 4.0, 5.0]);
         assert_eq!(kept(Filling::Wrap, Side::End), [1.0, 2.0, 3.0, 1.0, 2.0]);
         assert_eq!(kept(Filling::Reflect, Side::Start), [5.0, 4.0, 3.0, 4.0, 5.0]);
+    }
+
+    #[test]
+    fn a_place_that_is_drawn_is_recorded() {
+        let (padded, told) = told(Pad { side: Side::Random, ..by(0.5) }, &mono(1_000, vec![1.0]));
+        let before = padded.channels[0].iter().position(|sample| *sample == 1.0).unwrap();
+        assert_eq!(told.applied[0]["pad"]["before_s"], before as f64 / 1_000.0);
     }
 
     #[test]

@@ -149,13 +149,27 @@ impl Amount<'_> {
 
     /// The amount in samples, drawn and recorded.
     pub(super) fn draw(&self, num_samples: usize, rate: Hertz, draw: &mut Draw<'_>) -> f64 {
-        let samples = if let (key, Some(time), units) = self.time {
-            draw.number(key, time) / units * f64::from(rate.get())
+        let (key, value, samples) = self.drawn(num_samples, rate, draw);
+        draw.note(key, value);
+        samples
+    }
+
+    /// The amount in samples, drawn and not recorded: of what there may be several of.
+    pub(super) fn draw_silently(&self, num_samples: usize, rate: Hertz, draw: &mut Draw<'_>) -> f64 {
+        self.drawn(num_samples, rate, draw).2
+    }
+
+    /// What is drawn, its key, and how many samples it stands for.
+    fn drawn(&self, num_samples: usize, rate: Hertz, draw: &mut Draw<'_>) -> (&'static str, f64, f64) {
+        let unit = draw.unit();
+        if let (key, Some(time), units) = self.time {
+            let value = time.at(unit);
+            (key, value, (value / units * f64::from(rate.get())).round())
         } else {
             let default = Range::Uniform(self.default);
-            draw.number(self.part.0, self.part.1.unwrap_or(&default)) * num_samples as f64
-        };
-        samples.round()
+            let value = self.part.1.unwrap_or(&default).at(unit);
+            (self.part.0, value, (value * num_samples as f64).round())
+        }
     }
 }
 

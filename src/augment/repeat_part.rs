@@ -15,7 +15,8 @@ use crate::transform::SettingError;
 ///
 /// The part has `part_s` seconds at a uniform place. Its repeats follow it at once: they are inserted (`mode: insert`: the clip
 /// becomes longer by `repeats * part_s`) or stand in place of what follows (`replace`: the length stays, and repeats that do
-/// not fit are cut). At each seam `crossfade_ms` of what would have followed fade out, and as much of what led to the part fades
+/// not fit are cut; `repeats` of the record are those that begin within the clip). At each seam `crossfade_ms` of what
+/// would have followed fade out, and as much of what led to the part fades
 /// in, with weights of constant energy. A clip that is shorter than the part and a crossfade stays as it is (`repeats: 0` in the
 /// record). Otherwise the transcript is lost.
 ///
@@ -103,7 +104,6 @@ impl Apply for RepeatPartAtWork {
             return Ok(());
         };
         let start = half + ((place * (rest + 1) as f64) as usize).min(rest);
-        draw.note("repeats", repeats);
         draw.note("start_s", start as f64 / f64::from(rate.get()));
 
         let longer = match self.settings.mode {
@@ -114,16 +114,21 @@ impl Apply for RepeatPartAtWork {
         if self.fade.len() != 2 * half {
             fade_in(2 * half, Constant::Energy, &mut self.fade);
         }
+        let mut heard = 0;
         for channel in &mut sound.channels {
-            repeat(channel, start..start + part, repeats, self.settings.mode, &self.fade, &mut self.out);
+            heard = repeat(channel, start..start + part, repeats, self.settings.mode, &self.fade, &mut self.out);
             std::mem::swap(channel, &mut self.out);
         }
-        self.settings.text.lose_words(draw);
+        draw.note("repeats", heard);
+        if heard > 0 {
+            self.settings.text.lose_words(draw);
+        }
         Ok(())
     }
 }
 
 /// Writes the channel with its samples `part` repeated; each crossfade is as long as `fade`, half of it on either side of the seam.
+/// Gives how many repeats begin within the channel.
 fn repeat(
     channel: &[f32],
     part: std::ops::Range<usize>,
@@ -131,15 +136,17 @@ fn repeat(
     mode: RepeatMode,
     fade: &[f32],
     out: &mut Vec<f32>,
-) {
+) -> usize {
     let half = fade.len() / 2;
     let (lead, tail) = (part.start - half, part.end - half);
     out.clear();
     out.extend_from_slice(&channel[..tail]);
+    let mut heard = 0;
     for _ in 0..repeats {
-        if mode == RepeatMode::Replace && out.len() + fade.len() > channel.len() {
+        if mode == RepeatMode::Replace && out.len() + fade.len().max(1) > channel.len() {
             break;
         }
+        heard += 1;
         crossfade(&channel[tail..], &channel[lead..], fade, out);
         out.extend_from_slice(&channel[lead + fade.len()..tail]);
     }
@@ -153,6 +160,7 @@ fn repeat(
             out.extend_from_slice(&channel[out.len().min(channel.len())..]);
         }
     }
+    heard
 }
 
 /// Appends what fades from one sound to another, as far as both go.
@@ -166,7 +174,8 @@ mod tests {
     use super::*;
     use crate::audio::Words;
     use crate::audio::golden::golden;
-    use crate::augment::testing::{drawn, is_uniform, mono, told, varied};
+    use crate::augment::testing::{WHO, augmenter, drawn, is_uniform, mono, told, varied};
+    use crate::seed::Draws;
 
     fn repeated(channel: &[f32], part: std::ops::Range<usize>, repeats: usize, mode: RepeatMode) -> Vec<f32> {
         let mut out = Vec::new();
@@ -219,6 +228,38 @@ mod tests {
             let same = varied(RepeatPart { mode: RepeatMode::Replace, ..settings.clone() }, &clip);
             assert_eq!(same.num_samples(), rate as usize);
         }
+    }
+
+    #[test]
+    fn repeats_that_begin_behind_the_end_are_not_recorded() {
+        let settings = RepeatPart {
+            repeats: Range::fixed(9.0),
+            part_s: Range::fixed(0.3),
+            mode: RepeatMode::Replace,
+            crossfade_ms: 0.0,
+            ..RepeatPart::default()
+        };
+        let mut augmenter = augmenter(settings);
+        let mut seen = [0; 4];
+        for number in 0..200 {
+            let mut clip = mono(1_000, (0..1_000).map(|i| i as f32).collect());
+            let told = augmenter.apply(&mut clip, Draws { id: &format!("utt-{number}"), ..WHO }).unwrap();
+            let record = &told.applied[0]["repeat_part"];
+            let start = (record["start_s"].as_f64().unwrap() * 1_000.0).round();
+            let begin = |sample: &&f32| f64::from(**sample) == start;
+            let heard = clip.channels[0].iter().filter(begin).count() - 1;
+            assert_eq!(record["repeats"], heard, "{start}");
+            seen[heard] += 1;
+        }
+        assert!(seen[1] > 0 && seen[2] > 0, "{seen:?}");
+    }
+
+    #[test]
+    fn repeats_are_drawn_evenly() {
+        let row =
+            RepeatPart { repeats: Range::Uniform([1.0, 20.0]), part_s: Range::fixed(0.01), ..RepeatPart::default() };
+        let repeats: Vec<f64> = drawn(row, "repeats", 10_000).into_iter().map(|repeats| repeats - 0.5).collect();
+        assert!(is_uniform(&repeats, 0.0, 20.0));
     }
 
     #[test]

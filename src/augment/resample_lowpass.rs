@@ -12,9 +12,10 @@ use crate::transform::SettingError;
 /// The bandwidth of a lower sample rate: down to twice the cutoff and back.
 ///
 /// The cutoff's logarithm is uniform. The lower rate is twice the cutoff, to the nearest multiple of 100 Hz, so that
-/// filters are designed for a few rates and not for each clip. Both ways the `high` filter of `resample` is used: flat
+/// filters are designed for a few rates and not for each clip; half of it is recorded as `cutoff_hz`. Both ways the
+/// `high` filter of `resample` is used: flat
 /// to 0.94 of the cutoff, nothing above it, no delay; the length stays. A clip whose rate is not above the lower one
-/// stays as it is.
+/// stays as it is, and the record says `narrow`.
 ///
 /// Source: lhotse 1.33 `LowpassUsingResampling`, which uses torchaudio's softer filter and whole hertz, and refuses
 /// clips of a rate below twice the highest cutoff.
@@ -65,8 +66,14 @@ impl Apply for ResampleLowpassAtWork {
         let cutoff_hz = draw.log_number("cutoff_hz", &self.cutoff_hz);
         let low = (2.0 * cutoff_hz / STEP_HZ).round() * STEP_HZ;
         match Hertz::new(low as u32) {
-            Some(low) if low < sound.sample_rate => self.round_trip.apply(sound, low, |_| ()),
-            _ => Ok(()),
+            Some(low) if low < sound.sample_rate => {
+                draw.note("cutoff_hz", f64::from(low.get()) / 2.0);
+                self.round_trip.apply(sound, low, |_| ())
+            }
+            _ => {
+                draw.note("narrow", true);
+                Ok(())
+            }
         }
     }
 }
@@ -74,7 +81,7 @@ impl Apply for ResampleLowpassAtWork {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::augment::testing::{drawn, is_uniform, mono, sine, varied};
+    use crate::augment::testing::{drawn, is_uniform, mono, sine, told, varied};
 
     fn at(cutoff_hz: f64) -> ResampleLowpass {
         ResampleLowpass { cutoff_hz: Range::fixed(cutoff_hz), ..ResampleLowpass::default() }
@@ -107,8 +114,18 @@ mod tests {
     }
 
     #[test]
+    fn the_cutoff_that_is_applied_is_recorded() {
+        let (_, applied) = told(at(3_333.3), &sine(440.0, 0.1, 16_000));
+        assert_eq!(applied.applied[0]["resample_lowpass"], serde_json::json!({ "cutoff_hz": 3_350.0 }));
+        let (_, stayed) = told(at(4_000.0), &sine(440.0, 0.1, 8_000));
+        assert_eq!(stayed.applied[0]["resample_lowpass"]["narrow"], true);
+    }
+
+    #[test]
     fn cutoffs_are_even_in_their_logarithm() {
-        let logs: Vec<f64> = drawn(ResampleLowpass::default(), "cutoff_hz", 10_000).into_iter().map(f64::ln).collect();
-        assert!(is_uniform(&logs, 3_500_f64.ln(), 8_000_f64.ln()));
+        // Of cutoffs that the clip is too narrow for, which are recorded as they were drawn.
+        let row = ResampleLowpass { cutoff_hz: Range::Uniform([4_500.0, 8_000.0]), ..ResampleLowpass::default() };
+        let logs: Vec<f64> = drawn(row, "cutoff_hz", 10_000).into_iter().map(f64::ln).collect();
+        assert!(is_uniform(&logs, 4_500_f64.ln(), 8_000_f64.ln()));
     }
 }

@@ -14,7 +14,8 @@ use crate::transform::SettingError;
 ///
 /// `y = f(g · x) / g`, `g = 10^(gain_db / 20) / max|x|` over all channels: a clip at its peak times `gain_db`. `f` is
 /// `max(-1, min(1, v))` (`hard`) or `tanh(v)` (`soft`). The peak of a hard-clipped clip is `gain_db` lower than before.
-/// A clip whose peak is below -96 dB stays as it is. Drawn: `gain_db`. There is no oversampling: harmonics above the
+/// A clip whose peak is below -96 dB stays as it is, and the record says `silent`. Drawn: `gain_db`. There is no
+/// oversampling: harmonics above the
 /// Nyquist frequency fold back.
 ///
 /// Source: lhotse 1.33 `Clipping` with `normalize`, to which its `ClippingTransform` adds twofold oversampling. Both
@@ -73,6 +74,7 @@ impl Apply for Saturate {
         let gain = amplitude(draw.number("gain_db", &self.gain_db));
         let peak = f64::from(peak_of(sound));
         if peak < amplitude(SILENCE_DB) {
+            draw.note("silent", true);
             return Ok(());
         }
         let limit = peak / gain;

@@ -25,7 +25,9 @@ use crate::transform::SettingError;
 /// `rt60_s`. What lies below 50 Hz is taken out, as images add up there to a pressure that no room has.
 ///
 /// `rt60_s` and `absorption` belong together by Eyring's formula (1930), `rt60_s = 24 ln(10) V / (-343 S ln(1 - a))` with the
-/// volume `V` and the surface `S`; every decay time is possible in every room. Images of an uneven or soft room decay more slowly
+/// volume `V` and the surface `S`. Walls absorb 99 % at most: where the decay time asked for is shorter than that makes it, as in a
+/// large hall, the room has the shortest that it can have, and that is recorded as `rt60_s`. Images of an uneven or
+/// soft room decay more slowly
 /// than that. So the response is multiplied at last by `exp(-k t)`, with the `k` that makes T30 of what follows the direct path
 /// the decay time asked for: less than a tenth of the decay in a living room, a third of it in a hall whose walls absorb 70 %.
 /// It decays at most three times as fast by that, and a quarter more slowly: a flat hall of few echoes decays as it does.
@@ -33,8 +35,8 @@ use crate::transform::SettingError;
 /// The room's sides, `rt60_s` or `absorption`, and `distance_m` are drawn uniformly. The microphone is in any direction from the
 /// source (uniform on the sphere, at most as steep as the room is high), and the pair stands anywhere in the room where
 /// both keep `wall_m` from all walls, each place equally likely. Where the room is too small for the distance in that
-/// direction, the microphone stands as far away as it can; the distance that came of it is recorded. All channels of
-/// the clip have the same room.
+/// direction, the microphone stands as far away as it can; the distance that came of it is recorded, and both places
+/// (`source_m` and `microphone_m`, from a corner along length, width and height). All channels of the clip have the same room.
 ///
 /// The clip then keeps its time, length and power as with `reverb`. Source: audiomentations 0.43 `RoomSimulator`, which traces rays for
 /// the late part and leaves the direct path's delay and gain in. It does the work of lhotse's `FastRandomRIRGenerator` too,
@@ -50,7 +52,8 @@ pub struct SimulateRoom {
     pub height_m: Range,
     /// The time in which the reverberation decays by 60 dB, in seconds, 0.05 to 5; in place of `absorption`.
     pub rt60_s: Option<Range>,
-    /// The share of the energy that walls absorb, 0.01 to 0.99; [0.075, 0.4] where `rt60_s` is not given.
+    /// The share of the energy that walls absorb, 0.01 to 0.99; [0.075, 0.4] where `rt60_s` is not given. The largest room with the
+    /// least of it may not reverberate for more than 5 s.
     pub absorption: Option<Range>,
     /// How far the microphone is from the source in metres, 0.05 to 100; [0.15, 0.35].
     pub distance_m: Range,
@@ -117,7 +120,14 @@ impl Augment for SimulateRoom {
         }
         match self.decay() {
             Decay::Rt60(range) => SettingError::unless_all_within("rt60_s", &range, 0.05, LONGEST_S)?,
-            Decay::Absorption(range) => SettingError::unless_all_within("absorption", &range, 0.01, 0.99)?,
+            Decay::Absorption(range) => {
+                SettingError::unless_all_within("absorption", &range, 0.01, Room::MOST_ABSORPTION)?;
+                if self.longest_rt60_s(&range) > LONGEST_S {
+                    let reason =
+                        "the largest room would reverberate for more than 5 s: let it absorb more, or set `rt60_s`";
+                    return Err(SettingError::DoesNotFit { key: "absorption", reason });
+                }
+            }
         }
         SettingError::unless_all_within("distance_m", &self.distance_m, 0.05, 100.0)
     }
@@ -139,6 +149,14 @@ impl SimulateRoom {
             (None, Some(range)) => Decay::Absorption(range.clone()),
             (None, None) => Decay::Absorption(Range::Uniform([0.075, 0.4])),
         }
+    }
+
+    /// The decay time of the largest room with the least absorption, which is the longest: it grows with each side.
+    fn longest_rt60_s(&self, absorption: &Range) -> f64 {
+        let largest = |side: &Range| side.values().iter().copied().fold(0.0, f64::max);
+        let size = [&self.length_m, &self.width_m, &self.height_m].map(largest);
+        let absorption = absorption.values().iter().copied().fold(1.0, f64::min);
+        Room { size, source: [0.0; 3], microphone: [0.0; 3], absorption }.rt60_s()
     }
 }
 
@@ -167,7 +185,12 @@ impl RoomAtWork {
             [draw.number("length_m", length_m), draw.number("width_m", width_m), draw.number("height_m", height_m)];
         let mut room = Room { size, source: [0.0; 3], microphone: [0.0; 3], absorption: 0.0 };
         match &self.decay {
-            Decay::Rt60(range) => room.absorption = room.absorption_of(draw.number("rt60_s", range)),
+            Decay::Rt60(range) => {
+                room.absorption = room.absorption_of(draw.number("rt60_s", range));
+                if room.absorption >= Room::MOST_ABSORPTION {
+                    draw.note("rt60_s", room.rt60_s());
+                }
+            }
             Decay::Absorption(range) => {
                 room.absorption = draw.number("absorption", range);
                 draw.note("rt60_s", room.rt60_s());
@@ -188,15 +211,21 @@ impl RoomAtWork {
             room.microphone[axis] = room.source[axis] + way[axis];
         }
         draw.note("distance_m", room.distance());
+        draw.note("source_m", room.source.to_vec());
+        draw.note("microphone_m", room.microphone.to_vec());
         room
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, Value, json};
+
     use super::*;
+    use crate::augment::Told;
     use crate::augment::level::power_of;
-    use crate::augment::testing::{drawn, is_uniform, mono, sine, told, varied};
+    use crate::augment::testing::{WHO, drawn, is_uniform, mono, sine, told, varied};
+    use crate::seed::Draws;
 
     fn room(rt60_s: f64) -> SimulateRoom {
         SimulateRoom { rt60_s: Some(Range::fixed(rt60_s)), distance_m: Range::fixed(1.0), ..SimulateRoom::default() }
@@ -250,6 +279,84 @@ mod tests {
         let record = &told.applied[0]["simulate_room"];
         for key in ["length_m", "width_m", "height_m", "absorption", "rt60_s", "distance_m"] {
             assert!(record[key].as_f64().is_some_and(|value| value > 0.0), "{key} in {record}");
+        }
+    }
+
+    #[test]
+    fn the_decay_time_of_a_hall_that_cannot_be_so_dry_is_the_shortest_it_has() {
+        let side = || Range::fixed(100.0);
+        let hall = SimulateRoom { length_m: side(), width_m: side(), height_m: side(), ..room(0.05) };
+        let (wet, told) = told(hall, &sine(440.0, 0.1, 16_000));
+        assert!(wet.channels[0].iter().all(|sample| sample.is_finite()));
+        // 24 ln(10) / 343 * 100 / 6 / ln(100)
+        let recorded = told.applied[0]["simulate_room"]["rt60_s"].as_f64().unwrap();
+        assert!((recorded - 0.5831).abs() < 1e-3, "{recorded} s");
+    }
+
+    #[test]
+    fn a_room_that_would_reverberate_for_longer_than_is_made_is_refused() {
+        let side = || Range::Uniform([2.0, 30.0]);
+        let hall = |absorption| SimulateRoom {
+            length_m: side(),
+            width_m: side(),
+            height_m: side(),
+            absorption: Some(Range::Uniform([absorption, 0.5])),
+            ..SimulateRoom::default()
+        };
+        // A cube of 30 m: 0.8056 s / -ln(1 - a).
+        assert_eq!(hall(0.148).check(None).unwrap_err().key(), "absorption");
+        assert!(hall(0.15).check(None).is_ok());
+    }
+
+    /// The rooms that are drawn for so many utterances, and the records of them.
+    fn rooms(settings: SimulateRoom, utterances: usize) -> Vec<(Room, Map<String, Value>)> {
+        settings.check(None).unwrap();
+        let at_work = RoomAtWork {
+            decay: settings.decay(),
+            reverberation: Reverberation::new(settings.normalize, settings.tail),
+            settings,
+            response: Vec::new(),
+        };
+        let room = |number| {
+            let (id, mut told) = (format!("utt-{number}"), Told::default());
+            let mut draw = Draw::new(Draws { id: &id, ..WHO }, "augment.chain.0", &mut told);
+            (at_work.room(&mut draw), draw.finish())
+        };
+        (0..utterances).map(room).collect()
+    }
+
+    #[test]
+    fn source_and_microphone_keep_away_from_all_walls() {
+        let far = SimulateRoom { distance_m: Range::Uniform([0.05, 6.0]), wall_m: 0.7, ..SimulateRoom::default() };
+        let (mut low, mut high) = (0, 0);
+        for (room, record) in rooms(far, 3_000) {
+            assert_eq!(record["source_m"], json!(room.source));
+            assert_eq!(record["microphone_m"], json!(room.microphone));
+            for place in [room.source, room.microphone] {
+                for (place, side) in place.iter().zip(room.size) {
+                    assert!((0.7 - 1e-9..=side - 0.7 + 1e-9).contains(place), "{room:?}");
+                    low += usize::from(*place < 0.75);
+                    high += usize::from(*place > side - 0.75);
+                }
+            }
+        }
+        assert!(low > 100 && high > 100, "both ends are reached: {low}, {high}");
+    }
+
+    #[test]
+    fn rooms_are_drawn_evenly() {
+        let dry = SimulateRoom { rt60_s: Some(Range::Uniform([0.15, 0.8])), ..SimulateRoom::default() };
+        let dry = rooms(dry, 10_000);
+        let usual = rooms(SimulateRoom::default(), 10_000);
+        for (rooms, key, low, high) in [
+            (&dry, "rt60_s", 0.15, 0.8),
+            (&usual, "absorption", 0.075, 0.4),
+            (&usual, "length_m", 3.6, 5.6),
+            (&usual, "width_m", 3.6, 3.9),
+            (&usual, "height_m", 2.4, 3.0),
+        ] {
+            let draws: Vec<f64> = rooms.iter().map(|(_, record)| record[key].as_f64().unwrap()).collect();
+            assert!(is_uniform(&draws, low, high), "{key}");
         }
     }
 

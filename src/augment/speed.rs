@@ -14,7 +14,8 @@ use crate::transform::SettingError;
 ///
 /// The clip is resampled and keeps its sample rate: `n` samples become `ceil(n / factor)`, and 100 Hz becomes `100 factor` Hz.
 /// The factor is an exact fraction: the nearest one with a denominator up to 1000, so that 1.1 is 11/10 and a
-/// factor drawn from a range is off by at most 0.0005 (typically 0.000001). A factor of 1 leaves the clip as it is. Kaldi's and lhotse's
+/// factor drawn from a range is off by at most 0.0005 (typically 0.000001); the fraction is what is recorded. A factor
+/// of 1 leaves the clip as it is. Kaldi's and lhotse's
 /// speed perturbation, which triples a corpus with 0.9 and 1.1.
 ///
 /// `kernel: torchaudio` gives the samples of `torchaudio.functional.speed` and lhotse's `Speed`, for models whose training data went
@@ -104,6 +105,7 @@ impl Apply for SpeedAtWork {
     fn apply(&mut self, sound: &mut Waveform, draw: &mut Draw<'_>) -> Result<(), AugmentError> {
         let factor = draw.number("factor", &self.factor);
         let [from, to] = fraction(factor, DENOMINATOR);
+        draw.note("factor", f64::from(from) / f64::from(to));
         if from == to {
             return Ok(());
         }

@@ -15,7 +15,8 @@ use crate::transform::SettingError;
 /// A mask of `w` samples sets its samples to zero and fades to and from silence within them, over `fade_ms` or half of the mask
 /// where that is less. `w` is drawn as a share of the clip (`band_part`) or in milliseconds (`width_ms`), and cut to the
 /// clip; the place is uniform among all where the mask fits. Masks may overlap. The transcript stays, as in the recipes that
-/// train speech recognition so. `masks_s` of the record holds start and end of each mask.
+/// train speech recognition so. `masks_s` of the record holds start and end of each mask; the width
+/// that was drawn stands beside it where there is one mask.
 ///
 /// With `{ width_ms: [6.25, 62.5], count: [1, 3], fade_ms: 0 }` it is SpeechBrain's `DropChunk` at 16 kHz without its noise.
 /// (The transform `time_mask` hides frames of features.) Source: audiomentations 0.43 `TimeMask`.
@@ -90,8 +91,12 @@ impl Apply for TimeMaskAtWork {
         let (len, rate) = (sound.num_samples(), sound.sample_rate);
         let longest = seam::samples(self.settings.fade_ms, rate);
         let mut masks = Vec::new();
-        for _ in 0..whole(&self.settings.count, draw) {
-            let width = (self.settings.width().draw(len, rate, draw) as usize).min(len);
+        let count = whole(&self.settings.count, draw);
+        for _ in 0..count {
+            let width = self.settings.width();
+            // The record has room for one width.
+            let width = if count == 1 { width.draw(len, rate, draw) } else { width.draw_silently(len, rate, draw) };
+            let width = (width as usize).min(len);
             let start = self.settings.mask_location.start(len, width, draw);
             masks.push([start, start + width].map(|sample| sample as f64 / f64::from(rate.get())));
 
@@ -208,6 +213,16 @@ mod tests {
                 assert_eq!(varied(settings, &mono(8_000, vec![0.5; len])).num_samples(), len);
             }
         }
+    }
+
+    #[test]
+    fn the_width_of_one_of_several_masks_is_not_recorded() {
+        let clip = mono(1_000, vec![1.0; 1_000]);
+        let (_, one) = told(TimeMask::default(), &clip);
+        assert!(one.applied[0]["time_mask"]["band_part"].is_number());
+        let (_, several) = told(TimeMask { count: Range::fixed(3.0), ..TimeMask::default() }, &clip);
+        assert_eq!(several.applied[0]["time_mask"]["masks_s"].as_array().unwrap().len(), 3);
+        assert!(several.applied[0]["time_mask"].get("band_part").is_none());
     }
 
     #[test]

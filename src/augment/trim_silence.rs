@@ -14,7 +14,8 @@ use crate::transform::SettingError;
 /// The level of a frame is its RMS; frames are centred, with zeros around the clip, and of several channels the loudest counts.
 /// A frame is silent where it is `top_db` or more below the loudest one, both not below -100 dB. The clip is cut to the start
 /// of the first frame's hop that is not silent and the end of the last one's, and `pad_s` around them stay. The transcript stays. A
-/// clip whose level is the same throughout is not cut, digital silence neither.
+/// clip whose level is the same throughout is not cut, digital silence neither, nor one whose only frame that is not silent
+/// begins its hop at the clip's end.
 ///
 /// `segment: trim_silence` does the same for the original too. Source: librosa 0.11 `effects.trim`, whose results it has to the
 /// sample; audiomentations 0.43 `Trim`.
@@ -26,7 +27,7 @@ pub struct TrimSilence {
     /// The length of a frame in samples, 1 to 1048576; 2048.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub frame_length: u32,
-    /// The samples from one frame to the next, a 64th of a frame to 1048576; 512.
+    /// The samples from one frame to the next, a 64th of a frame to a whole one; 512.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub hop_length: u32,
     /// What stays of the silence at each end in seconds, 0 to 60; 0.
@@ -54,9 +55,9 @@ impl Augment for TrimSilence {
     fn check(&self, _: Option<Hertz>) -> Result<(), SettingError> {
         SettingError::unless_within("top_db", self.top_db, 0.1, 200.0)?;
         SettingError::unless_within("frame_length", f64::from(self.frame_length), 1.0, 1_048_576.0)?;
-        // A frame is summed anew at each hop.
+        // A frame is summed anew at each hop; what lies between frames would be cut unheard.
         let least = f64::from(self.frame_length.div_ceil(64));
-        SettingError::unless_within("hop_length", f64::from(self.hop_length), least, 1_048_576.0)?;
+        SettingError::unless_within("hop_length", f64::from(self.hop_length), least, f64::from(self.frame_length))?;
         SettingError::unless_within("pad_s", self.pad_s, 0.0, 60.0).map(|_| ())
     }
 
@@ -69,7 +70,7 @@ impl Apply for TrimSilence {
     fn apply(&mut self, sound: &mut Waveform, draw: &mut Draw<'_>) -> Result<(), AugmentError> {
         let frames = Frames { frame_length: self.frame_length as usize, hop_length: self.hop_length as usize };
         let pad = seam::samples(1_000.0 * self.pad_s, sound.sample_rate);
-        let part = trimmed(sound, frames, self.top_db, pad).unwrap_or(0..0);
+        let part = trimmed(sound, frames, self.top_db, pad).unwrap_or(0..sound.num_samples());
         let seconds = |samples: usize| samples as f64 / f64::from(sound.sample_rate.get());
         draw.note("start_s", seconds(part.start));
         draw.note("end_s", seconds(part.end));
@@ -113,8 +114,19 @@ mod tests {
     }
 
     #[test]
+    fn sound_at_the_very_end_is_not_cut_off() {
+        let mut samples = vec![0.0; 1_024];
+        samples[1_000..].fill(0.5);
+        let clip = mono(16_000, samples);
+        let (same, told) = told(TrimSilence { frame_length: 512, ..TrimSilence::default() }, &clip);
+        assert_eq!(same, clip);
+        assert_eq!(told.applied[0]["trim_silence"], serde_json::json!({ "start_s": 0.0, "end_s": 0.064 }));
+    }
+
+    #[test]
     fn frames_that_would_take_forever_are_refused() {
         assert!(TrimSilence { frame_length: 6_400, hop_length: 99, ..TrimSilence::default() }.check(None).is_err());
+        assert!(TrimSilence { frame_length: 512, hop_length: 513, ..TrimSilence::default() }.check(None).is_err());
         assert!(TrimSilence { hop_length: 0, frame_length: 1, ..TrimSilence::default() }.check(None).is_err());
     }
 }

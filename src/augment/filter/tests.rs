@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use super::Section;
 use crate::audio::golden::golden;
 use crate::audio::{Hertz, Range, Waveform};
-use crate::augment::testing::{mono, sine, varied};
+use crate::augment::testing::{drawn, is_uniform, mono, sine, varied};
 use crate::augment::{Augments, BandPass, BandStop, HighPass, HighShelf, LowPass, LowShelf, Peaking, Phase};
 
 /// What `fixtures/golden/augment/filters.py` took of its signals.
@@ -121,6 +121,38 @@ fn word(phase: Phase) -> &'static str {
     match phase {
         Phase::Minimum => "minimum",
         Phase::Zero => "zero",
+    }
+}
+
+#[test]
+fn parameters_are_drawn_evenly_and_frequencies_in_mels() {
+    let mel = |hertz: f64| 2_595.0 * (1.0 + hertz / 700.0).log10();
+    let frequencies: [(Augments, &str, f64, f64); 6] = [
+        (HighPass::default().into(), "cutoff_hz", 20.0, 2_400.0),
+        (BandPass::default().into(), "centre_hz", 200.0, 4_000.0),
+        (BandStop::default().into(), "centre_hz", 200.0, 4_000.0),
+        (LowShelf::default().into(), "centre_hz", 50.0, 4_000.0),
+        (HighShelf::default().into(), "centre_hz", 300.0, 7_500.0),
+        (Peaking::default().into(), "centre_hz", 50.0, 7_500.0),
+    ];
+    for (row, key, low, high) in frequencies {
+        let name = row.name();
+        let mels: Vec<f64> = drawn(row, key, 10_000).into_iter().map(mel).collect();
+        assert!(is_uniform(&mels, mel(low) - 1e-6, mel(high) + 1e-6), "{name} {key}");
+    }
+    let others: [(Augments, &str, f64, f64); 8] = [
+        (BandPass::default().into(), "bandwidth_fraction", 0.5, 1.99),
+        (BandStop::default().into(), "bandwidth_fraction", 0.5, 1.99),
+        (LowShelf::default().into(), "gain_db", -18.0, 18.0),
+        (LowShelf::default().into(), "q", 0.1, 0.999),
+        (HighShelf::default().into(), "gain_db", -18.0, 18.0),
+        (HighShelf::default().into(), "q", 0.1, 0.999),
+        (Peaking::default().into(), "gain_db", -24.0, 24.0),
+        (Peaking::default().into(), "q", 0.5, 5.0),
+    ];
+    for (row, key, low, high) in others {
+        let name = row.name();
+        assert!(is_uniform(&drawn(row, key, 10_000), low, high), "{name} {key}");
     }
 }
 

@@ -50,9 +50,13 @@ impl Room {
         2.0 * (length * width + width * height + height * length)
     }
 
-    /// The absorption with which a room of this size has a decay time: Eyring (1930).
+    /// The most that walls absorb: with all of the energy there is no reverberation that could decay.
+    pub(super) const MOST_ABSORPTION: f64 = 0.99;
+
+    /// The absorption with which a room of this size has a decay time: Eyring (1930). It is held at
+    /// [`MOST_ABSORPTION`](Self::MOST_ABSORPTION).
     pub(super) fn absorption_of(&self, rt60_s: f64) -> f64 {
-        -(-self.decay_of_one() / rt60_s).exp_m1()
+        (-(-self.decay_of_one() / rt60_s).exp_m1()).min(Self::MOST_ABSORPTION)
     }
 
     /// The decay time to -60 dB: Eyring (1930).
@@ -229,6 +233,9 @@ fn set_decay_time(reverberation: &mut [f32], rate: f64, rt60_s: f64) {
     const MOST: f64 = 2.0;
     /// How much slower at most: what ends at -60 dB should not be heard to end.
     const LEAST: f64 = -0.25;
+    if rt60_s <= 0.0 || !rt60_s.is_finite() {
+        return;
+    }
     let block_len = (rate / 1e3).round().max(1.0) as usize;
     let block_s = block_len as f64 / rate;
     let energy = |block: &[f32]| block.iter().map(|sample| f64::from(*sample).powi(2)).sum();
