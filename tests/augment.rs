@@ -368,6 +368,20 @@ fn a_segment_is_not_mixed_with_its_own_utterance() {
 }
 
 #[test]
+fn another_speaker_is_another_speaker() {
+    let mix = "segment: [window: { length_s: 1 }]\naugment: { copies: 2, original: drop, chain: [mix_utterance: { speaker: other }] }";
+    let yaml = fbank_pipeline(mix).replace("audio_folder: { ", "audio_folder: { name: \"{speaker}-{sentence}\", ");
+    let test = CorpusTest::on_sample();
+    let outcome = test.run(&yaml, &[]).expect_code(0);
+    let told = texts(&outcome, "augmentation");
+    assert!(told.len() > 48, "{} rows", told.len());
+    for (key, told) in told {
+        let speaker = key.split('-').next().unwrap();
+        assert!(!told.as_ref().unwrap().contains(&format!("\"audio\":\"{speaker}-")), "{key}: {told:?}");
+    }
+}
+
+#[test]
 fn segments_that_fail_are_rejects_of_their_own() {
     // The last of them is shorter than a frame of the features.
     let cut = "load: { max_reject_fraction: 0 }\nsegment: [window: { length_s: 0.12 }]\naugment: { chain: [gain: {}] }";

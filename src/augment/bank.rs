@@ -1,15 +1,19 @@
 //! Recordings to draw from: noises, rooms, other speakers. Read through `corpus` and `load`, brought to the clip's rate once,
 //! and kept within a budget of memory that all threads share.
 
-use std::collections::{BTreeMap, HashMap};
+mod cache;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use crate::audio::{Hertz, Seconds, Waveform};
 use crate::corpus::{Corpus, CorpusError, CorpusTable};
 use crate::load::{Channels, Cut, Decoder, Load, LoadError, Nan, Pick, Take, probe_within};
 use crate::resample::{Method, Resampler};
 use crate::variables::Variables;
+
+pub(super) use cache::Cache;
 
 /// Which recordings an augmentation draws from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -332,77 +336,6 @@ const fn mix(mut bits: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// A bank's number, a recording's and a rate.
-type Key = (usize, usize, Hertz);
-
-/// Decoded recordings within a budget of memory, those longest unused given up first. Shared by all threads; what it holds changes no
-/// result. (Crates of caches count entries, or bring threads and hashers of their own: this is one map and a clock.)
-#[derive(Debug)]
-pub(super) struct Cache {
-    most_bytes: usize,
-    state: Mutex<CacheState>,
-}
-
-#[derive(Debug, Default)]
-struct CacheState {
-    sounds: HashMap<Key, (Arc<Waveform>, u64)>,
-    bytes: usize,
-    clock: u64,
-    banks: usize,
-}
-
-impl Cache {
-    /// A cache of at most so many bytes of samples.
-    #[must_use]
-    pub(super) fn new(most_bytes: usize) -> Arc<Self> {
-        Arc::new(Self { most_bytes, state: Mutex::default() })
-    }
-
-    fn state(&self) -> MutexGuard<'_, CacheState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn next_number(&self) -> usize {
-        let mut state = self.state();
-        state.banks += 1;
-        state.banks
-    }
-
-    fn get(&self, key: Key) -> Option<Arc<Waveform>> {
-        let mut state = self.state();
-        state.clock += 1;
-        let now = state.clock;
-        let (sound, used) = state.sounds.get_mut(&key)?;
-        *used = now;
-        Some(Arc::clone(sound))
-    }
-
-    fn put(&self, key: Key, sound: &Arc<Waveform>) {
-        // One that does not fit would drive out all others first.
-        if bytes(sound) > self.most_bytes {
-            return;
-        }
-        let mut state = self.state();
-        state.clock += 1;
-        let now = state.clock;
-        if state.sounds.insert(key, (Arc::clone(sound), now)).is_none() {
-            state.bytes += bytes(sound);
-        }
-        while state.bytes > self.most_bytes {
-            let Some(oldest) = state.sounds.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key) else {
-                break;
-            };
-            if let Some((sound, _)) = state.sounds.remove(&oldest) {
-                state.bytes -= bytes(&sound);
-            }
-        }
-    }
-}
-
-fn bytes(sound: &Waveform) -> usize {
-    sound.channels.iter().map(|channel| size_of_val(channel.as_slice())).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -495,19 +428,5 @@ mod tests {
         let expected = &whole[start + inner.start..start + inner.end];
         assert_eq!(part.num_samples(), 8_000);
         assert!(part.channels[0][inner].iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-4));
-    }
-
-    #[test]
-    fn a_sound_that_does_not_fit_the_cache_drives_out_no_other() {
-        let cache = Cache::new(1_000);
-        let sound = |samples| Arc::new(hiss("any", 0.1, 8_000, samples));
-        let key = |index| (1, index, Hertz::new(8_000).unwrap());
-        cache.put(key(0), &sound(100));
-        cache.put(key(1), &sound(300));
-        assert!(cache.get(key(0)).is_some() && cache.get(key(1)).is_none());
-        cache.put(key(2), &sound(100));
-        assert!(cache.get(key(0)).is_some());
-        cache.put(key(3), &sound(100));
-        assert!(cache.get(key(0)).is_some() && cache.get(key(2)).is_none(), "the one longest unused is given up");
     }
 }

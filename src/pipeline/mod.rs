@@ -141,6 +141,12 @@ impl Pipeline {
         self.augment.as_ref().map_or(0..=0, Augmentation::numbers)
     }
 
+    /// How many rows each utterance is planned as: itself, its copies, or both.
+    #[must_use]
+    pub fn variants(&self) -> usize {
+        self.copies().count()
+    }
+
     /// What `keep_if` can read of the sound as it was decoded, beside the corpus's columns: each with its type.
     #[must_use]
     pub fn measures(&self) -> Vec<(&'static str, Kind)> {

@@ -104,8 +104,7 @@ impl Plan {
                 PlanError::ColumnTwice { column }
             });
         }
-        let copies = pipeline.copies();
-        let variants = (copies.end() - copies.start() + 1) as usize;
+        let (copies, variants) = (pipeline.copies(), pipeline.variants());
         if table.len().checked_mul(variants).is_none_or(|entries| entries > MOST_ENTRIES) {
             return Err(PlanError::TooManyEntries { utterances: table.len(), variants, most: MOST_ENTRIES });
         }
@@ -134,8 +133,7 @@ impl Plan {
     /// How many entries each utterance has: itself, its copies, or both.
     #[must_use]
     pub fn variants(&self) -> usize {
-        let copies = self.pipeline.copies();
-        (copies.end() - copies.start() + 1) as usize
+        self.pipeline.variants()
     }
 
     /// The number of entries: rows and rejects together.

@@ -66,9 +66,7 @@ impl Failure {
         };
         Ok((reject, seconds))
     }
-}
 
-impl Failure {
     /// Whether every variant of the utterance fails so: it is that of loading it, and not of what is done to it.
     pub(super) fn is_of_all_variants(&self) -> bool {
         matches!(self, Self::Load(_) | Self::Resample(_) | Self::Keep { .. })

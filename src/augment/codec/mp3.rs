@@ -1,5 +1,7 @@
 //! MP3 through `rusty_mp3`.
 
+use std::ffi::OsString;
+
 use rusty_mp3::encode::lametag::{DECODER_DELAY, ENCODER_DELAY, extra_priming};
 use rusty_mp3::{Error, Mp3Decoder, Mp3Encoder, Mp3EncoderConfig};
 use schemars::JsonSchema;
@@ -61,18 +63,38 @@ impl Mp3 {
     pub(super) fn prepare(&self) -> Box<dyn Apply> {
         let carrier =
             Carrier::new("mp3", |rate| RATES.into_iter().find(|own| *own >= rate).unwrap_or(RATES[RATES.len() - 1]));
-        Box::new(Mp3AtWork { settings: self.clone(), carrier, block: Vec::new() })
+        Box::new(Mp3AtWork {
+            settings: self.clone(),
+            carrier,
+            variable: tuning(std::env::vars_os()),
+            block: Vec::new(),
+        })
     }
+}
+
+/// The first variable of the environment by which the encoder is tuned: `rusty_mp3` 1.0 reads some that change its bytes, and nothing
+/// in its interface forbids it.
+fn tuning(mut variables: impl Iterator<Item = (OsString, OsString)>) -> Option<String> {
+    let name = variables.find_map(|(name, _)| {
+        let name = name.into_string().ok()?;
+        (name.starts_with("MP3_") || name.starts_with("RFF_MP3_")).then_some(name)
+    });
+    name.map(|name| format!("the variable {name} of the environment changes its encoder: unset it"))
 }
 
 struct Mp3AtWork {
     settings: Mp3,
     carrier: Carrier,
+    /// What stands in the way of the same bytes everywhere.
+    variable: Option<String>,
     block: Vec<f32>,
 }
 
 impl Apply for Mp3AtWork {
     fn apply(&mut self, sound: &mut Waveform, draw: &mut Draw<'_>) -> Result<(), AugmentError> {
+        if let Some(reason) = &self.variable {
+            return Err(AugmentError::Codec { codec: "mp3", reason: reason.clone() });
+        }
         let rate = self.carrier.rate_for(sound.sample_rate);
         let bitrate_kbps = bitrate(&self.settings.bitrate_kbps, draw.unit(), rate);
         draw.note("bitrate_kbps", bitrate_kbps);
@@ -138,5 +160,14 @@ mod tests {
         assert_eq!(drawn(&Range::Uniform([8.0, 12.0]), 48_000), [32]);
         assert_eq!(drawn(&Range::fixed(320.0), 24_000), [160]);
         assert_eq!(drawn(&Range::Choice { one_of: vec![9.0, 30.0] }, 8_000), [8, 32]);
+    }
+
+    #[test]
+    fn a_variable_that_tunes_the_encoder_is_named() {
+        let variables =
+            |names: &[&str]| names.iter().map(|name| (name.into(), "1".into())).collect::<Vec<_>>().into_iter();
+        assert_eq!(tuning(variables(&["PATH", "XMP3_SHAPE"])), None);
+        assert!(tuning(variables(&["PATH", "MP3_SHAPE"])).unwrap().contains("MP3_SHAPE"));
+        assert!(tuning(variables(&["RFF_MP3_XRPOW"])).is_some());
     }
 }
