@@ -16,6 +16,8 @@ pub enum Position {
     Line(u64),
     /// A row of a file without lines, counted from 1.
     Row(u64),
+    /// A byte of the file, counted from 0: where a member of an archive begins.
+    Byte(u64),
 }
 
 /// A file, and where in it.
@@ -33,6 +35,11 @@ impl Place {
         Self { path: path.to_owned(), position: Position::Whole }
     }
 
+    /// A byte of the file, counted from 0.
+    pub(super) fn byte(path: &Path, byte: u64) -> Self {
+        Self { path: path.to_owned(), position: Position::Byte(byte) }
+    }
+
     /// A line of the file, counted from 1.
     pub(super) fn line(path: &Path, line: u64) -> Self {
         Self { path: path.to_owned(), position: Position::Line(line) }
@@ -46,6 +53,7 @@ impl fmt::Display for Place {
             Position::Whole => write!(f, "`{path}`"),
             Position::Line(line) => write!(f, "`{path}`, line {line}"),
             Position::Row(row) => write!(f, "`{path}`, row {row}"),
+            Position::Byte(byte) => write!(f, "`{path}`, byte {byte}"),
         }
     }
 }
@@ -124,6 +132,14 @@ pub enum CorpusError {
         /// The column in the line, counted from 1; bytes.
         column: usize,
         /// What is wrong there. Not a `#[source]`: `serde_json` saw one line only and calls each of them line 1.
+        reason: String,
+    },
+    /// Something of a corpus is not as its layout says.
+    #[error("{place}: {reason}")]
+    Malformed {
+        /// Where it stands.
+        place: Place,
+        /// What is wrong there, and what to do.
         reason: String,
     },
     /// A record of a CSV or TSV file has more or fewer cells than the header.
@@ -305,6 +321,11 @@ pub enum CorpusError {
 }
 
 impl CorpusError {
+    /// Something that is not as the layout says.
+    pub(super) fn malformed(place: Place, reason: impl Into<String>) -> Self {
+        Self::Malformed { place, reason: reason.into() }
+    }
+
     /// The same error, with the field of the source that comes second where one column is given twice.
     pub(super) fn given_by(self, field: &str) -> Self {
         match self {
