@@ -4,10 +4,11 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use wavemill::audio::Hertz;
-use wavemill::corpus::{Corpus, CorpusTable};
+use wavemill::corpus::{Kind, Value};
 use wavemill::manifest::Dtype;
-use wavemill::variables::Variables;
-use wavemill::write::{Cell, CellChannels, FeatureColumn, Format, Row, RowSchema, ShardFile, decode, encode};
+use wavemill::write::{
+    Cell, CellChannels, FeatureColumn, Format, Row, RowSchema, ShardFile, ShardName, decode, encode,
+};
 
 /// Ten seconds of 80-bin frames.
 const FRAMES: usize = 1000;
@@ -36,20 +37,9 @@ fn numbers(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A table of `rows` utterances.
-fn table(folder: &std::path::Path, rows: usize) -> CorpusTable {
-    let list = folder.join("list.jsonl");
-    let line =
-        |row| format!("{{\"audio_filepath\": \"{row}.wav\", \"text\": \"utterance number {row}\", \"snr\": 1.5}}\n");
-    std::fs::write(&list, (0..rows).map(line).collect::<String>()).expect("a temporary folder takes a file");
-    let corpus: Corpus = serde_json::from_value(serde_json::json!({"jsonl": {"path": list}})).expect("a valid row");
-    corpus.member().read(&Variables::default()).expect("a valid list")
-}
-
 fn shard(criterion: &mut Criterion) {
     const ROWS: usize = 64;
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let table = table(folder.path(), ROWS);
     let column = |name: &str| FeatureColumn {
         name: name.into(),
         bins: Some(BINS),
@@ -57,9 +47,12 @@ fn shard(criterion: &mut Criterion) {
         unit: "dB".into(),
         channels: CellChannels::One,
     };
-    let extras = table.extras().map(|(name, kind)| (name.to_owned(), kind)).collect();
-    let schema = RowSchema { extras, sound: Vec::new(), features: vec![column("features")] };
-    let mut cell = Cell { frames: FRAMES as u32, bytes: Vec::new() };
+    let schema = RowSchema {
+        extras: vec![("snr".to_owned(), Kind::Float64)],
+        features: vec![column("features")],
+        ..RowSchema::default()
+    };
+    let mut cell = Cell { frames: FRAMES as u32, ..Cell::default() };
     encode(&features(), Dtype::F32, &mut cell.bytes);
     let cells = [cell];
     let mut group = criterion.benchmark_group("shard");
@@ -70,24 +63,33 @@ fn shard(criterion: &mut Criterion) {
         ("parquet list", serde_json::json!({"parquet": {"layout": "list"}})),
     ] {
         let format: Format = serde_json::from_value(row).expect("a valid row");
-        let place = folder.path().join("part");
+        let name = ShardName { split: None, number: 0, count: 1 };
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
-                || ShardFile::create(&place).expect("a temporary file"),
-                |file| {
-                    let mut writer = format.member().start(&schema, file).expect("a shard");
+                || {
+                    let files = format.member().files(&name, &schema);
+                    let file = |path: &String| ShardFile::create(folder.path(), path).expect("a temporary file");
+                    files.iter().map(file).collect::<Vec<_>>()
+                },
+                |files| {
+                    let mut writer = format.member().start(&schema, files).expect("a shard");
                     for utterance in 0..ROWS {
+                        let id = format!("utterance-{utterance:03}");
+                        let text = format!("utterance number {utterance}");
                         let row = Row {
-                            key: table.id(utterance),
-                            table: &table,
-                            utterance,
+                            key: &id,
+                            id: &id,
                             copy: 0,
-                            words: wavemill::audio::Words::Kept,
-                            sound: &[],
+                            text: Some(&text),
+                            speaker: None,
+                            language: None,
                             num_samples: 160_000,
                             sample_rate: Hertz::new(16_000).expect("not zero"),
                             augmentation: None,
+                            extras: &[Value::Float64(1.5)],
+                            sound: &[],
                             cells: &cells,
+                            audio: &[],
                         };
                         writer.push(&row).expect("a row");
                     }

@@ -5,11 +5,11 @@ use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 
 use crate::error::chain;
-use crate::manifest::{DatasetFolder, Join, Manifest, ManifestError, Reject, ShardEntry, ShardRecord, Totals};
+use crate::manifest::{DatasetFolder, FileEntry, Join, Manifest, ManifestError, Reject, ShardEntry, ShardRecord, Totals};
 use crate::pipeline::Pipeline;
 use crate::plan::{PlanFile, PlannedRow, row_key, segment_id};
 use crate::write::{CellChannels, FeatureColumn, NUM_CHANNELS, ROW_COLUMNS, RowSchema, ShardFile};
@@ -75,22 +75,31 @@ impl Check<'_> {
         if hash.as_str() != manifest.pipeline_hash {
             self.note(place.clone(), "the pipeline is not the one that its hash was made of");
         }
+        let schema = RowSchema::of(&manifest.schema);
+        if schema.is_none() {
+            self.note(place.clone(), "the schema is none of this version");
+        }
         let mut planned = self.plan(manifest);
         let mut join = Join::default();
         for (number, entry) in manifest.shards.iter().enumerate() {
             let rows = planned.remove(&number).unwrap_or_default();
             if let Some(record) = self.record(manifest, number, entry) {
                 self.accounts(number, pipeline.as_ref(), &record, &rows);
-                if self.file(entry)
+                let whole = entry.files.iter().fold(true, |whole, file| self.file(file) && whole);
+                if whole
                     && let Some(pipeline) = &pipeline
+                    && let Some(schema) = &schema
                 {
-                    self.rows(pipeline, &record, &rows);
+                    self.rows(pipeline, schema, &record, &rows);
                 }
                 join.add(record);
             }
         }
         for shard in planned.keys() {
             self.note(place.clone(), format!("the plan's shard {shard} is not listed"));
+        }
+        for file in &manifest.common {
+            self.file(file);
         }
         self.rejects(join.rejects());
         if join.totals() != manifest.totals {
@@ -100,14 +109,7 @@ impl Check<'_> {
             self.note(place.clone(), "the statistics are not those of the shards");
         }
         if let Some(pipeline) = &pipeline
-            && !manifest.schema.ends_with(
-                &RowSchema {
-                    extras: Vec::new(),
-                    sound: pipeline.sound_columns(),
-                    features: pipeline.feature_columns(),
-                }
-                .describe()[ROW_COLUMNS.len()..],
-            )
+            && !manifest.schema.ends_with(&pipeline.row_schema(Vec::new()).describe()[ROW_COLUMNS.len()..])
         {
             self.note(place, "the schema does not end with the columns of the pipeline");
         }
@@ -174,8 +176,8 @@ impl Check<'_> {
         }
     }
 
-    /// Size and checksum of a shard's file; whether it can be read further.
-    fn file(&mut self, entry: &ShardEntry) -> bool {
+    /// Size and checksum of a file; whether it can be read further.
+    fn file(&mut self, entry: &FileEntry) -> bool {
         let place = self.folder.path().join(&entry.path);
         match ShardFile::measure(&place) {
             Err(error) => self.note(place, format!("the file cannot be read: {error}")),
@@ -191,11 +193,11 @@ impl Check<'_> {
     }
 
     /// Every row of a shard, held against its plan and its record.
-    fn rows(&mut self, pipeline: &Pipeline, record: &ShardRecord, planned: &[PlannedRow]) {
-        let place = self.folder.path().join(&record.entry.path);
+    fn rows(&mut self, pipeline: &Pipeline, schema: &RowSchema, record: &ShardRecord, planned: &[PlannedRow]) {
+        let files = record.entry.paths(self.folder.path());
+        let place = files.first().cloned().unwrap_or_default();
         let mut expected = Expected::new(pipeline, record, planned);
-        let columns = pipeline.feature_columns();
-        let batches = match pipeline.write.member().read(&place, None) {
+        let batches = match pipeline.write.member().read(schema, &files, None) {
             Ok(batches) => batches,
             Err(error) => return self.note(place, chain(&error)),
         };
@@ -215,7 +217,7 @@ impl Check<'_> {
                 read += 1;
             }
             let first = read - batch.num_rows();
-            for column in &columns {
+            for column in &schema.features {
                 if let Some(message) = wrong_cells(&batch, column, record, first) {
                     return self.note(place, message);
                 }
@@ -328,7 +330,7 @@ impl<'a> Expected<'a> {
 fn wrong_cells(batch: &RecordBatch, column: &FeatureColumn, record: &ShardRecord, first: usize) -> Option<String> {
     let name = &column.name;
     let (Some(cells), Some(frames), Some(recorded)) = (
-        batch.column_by_name(name),
+        batch.column_by_name(name).and_then(|cells| cells.as_binary_opt::<i64>()),
         batch.column_by_name(&column.frames_name()).and_then(|frames| frames.as_primitive_opt::<Int32Type>()),
         record.frames.get(name),
     ) else {
@@ -347,13 +349,8 @@ fn wrong_cells(batch: &RecordBatch, column: &FeatureColumn, record: &ShardRecord
                 channels.map_or(0, |channels| channels.value(row) as u64)
             }
         };
-        let found = match cells.as_binary_opt::<i64>() {
-            Some(cells) => {
-                let frame_bytes = column.frame_bytes() as u64 * channels;
-                cells.value(row).len() as u64 / frame_bytes.max(1)
-            }
-            None => cells.as_list_opt::<i64>().map_or(0, |cells| cells.value(row).len() as u64),
-        };
+        let frame_bytes = column.frame_bytes() as u64 * channels;
+        let found = cells.value(row).len() as u64 / frame_bytes.max(1);
         if found != count {
             return Some(format!("the cell of `{name}` in row {at} holds {found} frames, not {count}"));
         }

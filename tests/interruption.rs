@@ -57,9 +57,9 @@ fn what_is_lost_is_made_again() {
     let test = long_corpus();
     let outcome = test.run(&pipeline(), &[]).expect_rows(48);
     let before = crate::support::bytes_of(&test.out());
-    fs::remove_file(test.out().join(&outcome.manifest().shards[1].path)).unwrap();
+    fs::remove_file(test.out().join(&outcome.manifest().shards[1].files[0].path)).unwrap();
     fs::remove_file(outcome.dataset.record(2)).unwrap();
-    fs::write(test.out().join(&outcome.manifest().shards[3].path), "cut short").unwrap();
+    fs::write(test.out().join(&outcome.manifest().shards[3].files[0].path), "cut short").unwrap();
     test.run(&pipeline(), &[]).expect_rows(48);
     assert!(before == crate::support::bytes_of(&test.out()));
 }
@@ -129,7 +129,7 @@ fn a_damaged_dataset_is_found_out() {
     let verify = || wavemill(&["verify", &out]).output().unwrap();
     assert_eq!(verify().status.code(), Some(0), "{}", String::from_utf8_lossy(&verify().stdout));
 
-    let shard = test.out().join(&outcome.manifest().shards[0].path);
+    let shard = test.out().join(&outcome.manifest().shards[0].files[0].path);
     let whole = fs::read(&shard).unwrap();
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;

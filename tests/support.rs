@@ -180,7 +180,7 @@ impl Outcome {
                 .map(Result::unwrap)
                 .collect::<Vec<_>>()
         };
-        shards.iter().flat_map(|shard| read(&shard.path)).collect()
+        shards.iter().flat_map(|shard| read(&shard.files[0].path)).collect()
     }
 }
 

@@ -50,7 +50,7 @@ fn overview(pipeline: &Pipeline) -> String {
     let mut columns = vec![["column", "shape", "dtype", "unit", "every", "made by"].map(str::to_owned)];
     for column in pipeline.sound_columns() {
         let (dtype, unit) = (column.number.name(), column.unit.unwrap_or_default());
-        columns.push([column.name, "", dtype, unit, "", "load"].map(str::to_owned));
+        columns.push([&column.name, "", dtype, &unit, "", "load"].map(str::to_owned));
     }
     for ((_, recipe), column) in pipeline.columns().zip(pipeline.feature_columns()) {
         let shape = column.bins.map_or("samples".to_owned(), |bins| format!("frames, {bins}"));

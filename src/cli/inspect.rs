@@ -3,13 +3,13 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Float32Type, Int16Type};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Float32Type;
 use clap::Args;
 use serde_json::Value;
 
 use crate::manifest::{DatasetFolder, Manifest};
-use crate::write::{FeatureColumn, decode};
+use crate::write::{FeatureColumn, decode_cell};
 
 use super::exit::Failure;
 use super::picture::picture;
@@ -91,7 +91,7 @@ fn overview(manifest: &Manifest, reader: &Reader<'_>, rows: usize) -> Result<Str
 /// One row: every cell, and a picture of each feature.
 fn row(reader: &Reader<'_>, key: &str) -> Result<String, Failure> {
     let batch = reader.find(key)?;
-    let features = reader.pipeline.feature_columns();
+    let features = &reader.schema.features;
     let mut text = String::new();
     for field in batch.schema().fields() {
         if features.iter().any(|column| column.name == *field.name()) {
@@ -104,7 +104,7 @@ fn row(reader: &Reader<'_>, key: &str) -> Result<String, Failure> {
             let _ = writeln!(text, "{}", format!("  {name:<20} {line}").trim_end());
         }
     }
-    for column in &features {
+    for column in features {
         let mut values = numbers(&batch, column, 0);
         let all = values.len();
         if let Ok(frames) = cell_text(&batch, &column.frames_name(), 0).parse::<usize>() {
@@ -155,20 +155,10 @@ pub(super) fn augmentations(json: &str) -> Vec<String> {
     applied.iter().map(|entry| line(entry).unwrap_or_else(|| entry.to_string())).collect()
 }
 
-/// The numbers of a feature cell, in either layout.
+/// The numbers of a feature cell.
 fn numbers(batch: &RecordBatch, column: &FeatureColumn, row: usize) -> Vec<f32> {
-    let Some(array) = batch.column_by_name(&column.name) else { return Vec::new() };
-    if let Some(cells) = array.as_binary_opt::<i64>() {
-        return decode(cells.value(row), column.dtype);
-    }
-    let Some(frames) = array.as_list_opt::<i64>().map(|cells| cells.value(row)) else { return Vec::new() };
-    let flat = frames.as_fixed_size_list_opt().map_or(frames.clone(), |frames| frames.values().clone());
-    // A sliced list keeps the numbers of its neighbours: only this row's are taken.
-    let (start, end) = (frames.offset() * column.bins.unwrap_or(1), frames.len() * column.bins.unwrap_or(1));
-    let flat = if frames.as_fixed_size_list_opt().is_some() { flat.slice(start, end) } else { flat };
-    match (flat.as_primitive_opt::<Float32Type>(), flat.as_primitive_opt::<Int16Type>()) {
-        (Some(floats), _) => floats.values().to_vec(),
-        (_, Some(integers)) => integers.values().iter().map(|value| f32::from(*value) / 32768.0).collect(),
-        _ => Vec::new(),
-    }
+    let cells = batch.column_by_name(&column.name).and_then(|cells| cells.as_binary_opt::<i64>());
+    let Some(cells) = cells else { return Vec::new() };
+    let scales = column.scale_name().and_then(|name| batch.column_by_name(&name)?.as_primitive_opt::<Float32Type>());
+    decode_cell(cells.value(row), scales.map_or(1.0, |scales| scales.value(row)), column)
 }

@@ -1,7 +1,6 @@
 //! `wavemill replay`.
 
 use std::fmt::Write;
-use std::fs;
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
@@ -27,8 +26,8 @@ pub(super) struct Replay {
     /// The value of a `${NAME}` in the pipeline; the environment is asked next
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
     variables: Vec<(String, String)>,
-    /// Write the row, alone, as a file of the dataset's format
-    #[arg(long, value_name = "FILE")]
+    /// Write the row, alone, as a shard of the dataset's format into a folder
+    #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Write the sound that the row's features are made from, as a WAV of floats
     #[arg(long, value_name = "FILE")]
@@ -76,17 +75,12 @@ impl Replay {
 
     /// The row, made again.
     fn make(&self, plan: &Plan, reader: &Reader<'_>) -> Result<RecordBatch, Failure> {
-        let format = reader.pipeline.write.member();
-        let temporary =
-            std::env::temp_dir().join(format!("wavemill-replay-{}.{}", std::process::id(), format.extension()));
-        let place = self.out.as_ref().unwrap_or(&temporary);
-        run::replay(plan, &self.key, place)?;
-        let read = format.read(place, None).and_then(|mut batches| batches.next().transpose());
-        if self.out.is_none() {
-            // What is left in the system's folder for such things is the system's to remove.
-            let _ = fs::remove_file(&temporary);
-        }
-        let read = read.map_err(|source| Failure::Shard { path: place.clone(), source })?;
+        let temporary = tempfile::tempdir().map_err(Failure::Output)?;
+        let folder = self.out.as_deref().unwrap_or(temporary.path());
+        let files = run::replay(plan, &self.key, folder)?;
+        let read = reader.pipeline.write.member().read(&reader.schema, &files, None);
+        let read = read.and_then(|mut batches| batches.next().transpose());
+        let read = read.map_err(|source| Failure::Shard { path: folder.to_owned(), source })?;
         read.ok_or_else(|| Failure::NoRow { key: self.key.clone(), near: None })
     }
 }

@@ -3,9 +3,10 @@
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use crate::manifest::{DatasetFolder, Manifest, ShardEntry};
+use crate::manifest::{DatasetFolder, Manifest, ManifestError, ShardEntry};
 use crate::nearest::nearest;
 use crate::pipeline::Pipeline;
+use crate::write::RowSchema;
 
 use super::exit::Failure;
 
@@ -14,20 +15,24 @@ pub(super) struct Reader<'a> {
     folder: &'a DatasetFolder,
     shards: &'a [ShardEntry],
     pub(super) pipeline: Pipeline,
+    pub(super) schema: RowSchema,
 }
 
 pub(super) type Batch = Result<RecordBatch, Failure>;
 
 impl<'a> Reader<'a> {
     pub(super) fn new(folder: &'a DatasetFolder, manifest: &'a Manifest) -> Result<Self, Failure> {
-        let pipeline = serde_json::from_value(manifest.pipeline.clone())
-            .map_err(|source| crate::manifest::ManifestError::Malformed { path: folder.manifest(), source })?;
-        Ok(Self { folder, shards: &manifest.shards, pipeline })
+        let damaged = |source| ManifestError::Malformed { path: folder.manifest(), source };
+        let pipeline = serde_json::from_value(manifest.pipeline.clone()).map_err(damaged)?;
+        let schema = RowSchema::of(&manifest.schema)
+            .ok_or_else(|| damaged(serde::de::Error::custom("the schema is none of this version")))?;
+        Ok(Self { folder, shards: &manifest.shards, pipeline, schema })
     }
 
     fn shard(&self, entry: &ShardEntry, columns: Option<&[&str]>) -> Box<dyn Iterator<Item = Batch>> {
-        let path = self.folder.path().join(&entry.path);
-        match self.pipeline.write.member().read(&path, columns) {
+        let files = entry.paths(self.folder.path());
+        let path = files.first().cloned().unwrap_or_default();
+        match self.pipeline.write.member().read(&self.schema, &files, columns) {
             Ok(batches) => Box::new(
                 batches.map(move |batch| batch.map_err(|source| Failure::Shard { path: path.clone(), source })),
             ),

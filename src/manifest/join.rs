@@ -63,7 +63,7 @@ impl Join {
         let mut totals = Totals { rejects, warnings, ..Totals::default() };
         for shard in &self.shards {
             totals.rows += shard.rows;
-            totals.bytes += shard.bytes;
+            totals.bytes += shard.bytes();
             totals.hours += shard.audio_s / 3600.0;
         }
         for reject in &self.rejects {

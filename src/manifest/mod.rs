@@ -69,12 +69,6 @@ impl DatasetFolder {
     pub fn record(&self, shard: usize) -> PathBuf {
         self.0.join(format!("shards/part-{shard:05}.json"))
     }
-
-    /// `data/part-00000.parquet`, relative to the folder.
-    #[must_use]
-    pub fn data(shard: usize, extension: &str) -> String {
-        format!("data/part-{shard:05}.{extension}")
-    }
 }
 
 /// `manifest.json`.
@@ -104,6 +98,9 @@ pub struct Manifest {
     pub at_load: IndexMap<String, Vec<Value>>,
     /// The shards, in order.
     pub shards: Vec<ShardEntry>,
+    /// Files that all shards have in common: lists of all rows, for example.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub common: Vec<FileEntry>,
     /// Sums over the shards.
     pub totals: Totals,
     /// By feature column: count, mean and variance of each bin.
@@ -113,16 +110,40 @@ pub struct Manifest {
 /// A shard as the manifest lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShardEntry {
-    /// The data file, relative to the dataset's folder.
-    pub path: String,
+    /// Which part of the dataset it belongs to, where `write.split` cuts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
     /// Rows in it.
     pub rows: u64,
+    /// Seconds of sound behind its rows.
+    pub audio_s: f64,
+    /// Its data files.
+    pub files: Vec<FileEntry>,
+}
+
+impl ShardEntry {
+    /// The size of its files.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Its files in the dataset in `folder`.
+    #[must_use]
+    pub fn paths(&self, folder: &Path) -> Vec<PathBuf> {
+        self.files.iter().map(|file| folder.join(&file.path)).collect()
+    }
+}
+
+/// A data file as the manifest lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Relative to the dataset's folder.
+    pub path: String,
     /// Its size.
     pub bytes: u64,
     /// `blake3:` and 64 hexadecimal digits, over the whole file.
     pub checksum: String,
-    /// Seconds of sound behind its rows.
-    pub audio_s: f64,
 }
 
 /// Sums over a dataset.

@@ -13,17 +13,23 @@ pub enum Dtype {
     F16,
     /// bfloat16: 8 significant bits, the range of single precision.
     Bf16,
-    /// 16-bit integers; full scale ±1 becomes ±32768, rounded and clipped.
+    /// 16-bit integers: of amplitudes, full scale ±1 becomes ±32768, rounded and clipped; of all else, each cell has a scale.
     I16,
+    /// 8-bit integers, each cell with a scale: its largest number becomes ±127.
+    I8,
 }
 
 impl Dtype {
+    /// Every type.
+    pub const ALL: [Self; 5] = [Self::F32, Self::F16, Self::Bf16, Self::I16, Self::I8];
+
     /// Bytes of one number.
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 | Self::I16 => 2,
+            Self::I8 => 1,
         }
     }
 
@@ -35,6 +41,7 @@ impl Dtype {
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
             Self::I16 => "i16",
+            Self::I8 => "i8",
         }
     }
 }
@@ -44,7 +51,8 @@ impl Dtype {
 pub struct ColumnSchema {
     /// The column's name.
     pub name: String,
-    /// `string`, `int64`, `int32`, `float64`, `bool`, or the numbers of a feature cell: `f32`, `f16`, `bf16`, `i16`.
+    /// `string`, `int64`, `int32`, `float32`, `float64`, `bool`, the numbers of a feature cell (`f32`, `f16`, `bf16`, `i16`,
+    /// `i8`), or what sound is encoded with (`flac`, `wav`, `opus`, `vorbis`).
     pub dtype: String,
     /// Of a feature cell: its dimensions, −1 for the frames. Absent where a cell is a single value.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,7 @@ use crate::resample::Resample;
 use crate::segment::Segments;
 use crate::transform::Transforms;
 use crate::variables::Template;
-use crate::write::{CellChannels, FeatureColumn, Format, NUM_CHANNELS, Number, SoundColumn};
+use crate::write::{CellChannels, FeatureColumn, Format, NUM_CHANNELS, Number, RowSchema, SoundColumn};
 
 pub use mistake::{Mistake, Mistakes};
 pub use read::{ReadError, read};
@@ -135,6 +135,12 @@ impl Pipeline {
         self.columns().map(decide).collect()
     }
 
+    /// The columns of the rows, beside what every row has; `extras` are the corpus's own.
+    #[must_use]
+    pub fn row_schema(&self, extras: Vec<(String, Kind)>) -> RowSchema {
+        RowSchema { extras, sound: self.sound_columns(), features: self.feature_columns(), audio: Vec::new() }
+    }
+
     /// The numbers of each utterance's variants, 0 for the utterance as it was.
     #[must_use]
     pub fn copies(&self) -> RangeInclusive<u32> {
@@ -162,17 +168,21 @@ impl Pipeline {
     /// The columns of what is found in the sound.
     #[must_use]
     pub fn sound_columns(&self) -> Vec<SoundColumn> {
+        let column = |name: &str, number, unit: Option<&str>| SoundColumn {
+            name: name.to_owned(),
+            number,
+            unit: unit.map(str::to_owned),
+        };
         let mut columns = Vec::new();
         if self.load.channels == Channels::Keep {
-            columns.push(SoundColumn { name: NUM_CHANNELS, number: Number::Int32, unit: None });
+            columns.push(column(NUM_CHANNELS, Number::Int32, None));
         }
         if !self.segment.is_empty() {
-            columns.push(SoundColumn { name: "segment", number: Number::Int32, unit: None });
-            columns.push(SoundColumn { name: "segment_start_s", number: Number::Float64, unit: Some("s") });
+            columns.push(column("segment", Number::Int32, None));
+            columns.push(column("segment_start_s", Number::Float64, Some("s")));
         }
         if self.load.quality == QualityColumns::Columns {
-            let column = |(name, unit)| SoundColumn { name, number: Number::Float64, unit };
-            columns.extend(Quality::COLUMNS.map(column));
+            columns.extend(Quality::COLUMNS.map(|(name, unit)| column(name, Number::Float64, unit)));
         }
         columns
     }

@@ -143,7 +143,8 @@ fn disagreements(pipeline: &Pipeline, tree: &Node, variables: &Variables) -> Vec
             mistakes.push(Mistake::at(key_span.clone(), message).help("choose another name for this column"));
         }
         let sound = pipeline.sound_columns().into_iter().map(|column| column.name);
-        if let Some(taken) = ROW_COLUMNS.into_iter().chain(sound).find(|taken| taken == column) {
+        let fixed = ROW_COLUMNS.into_iter().map(str::to_owned);
+        if let Some(taken) = fixed.chain(sound).find(|taken| taken == column) {
             let mistake = Mistake::at(key_span.clone(), format!("every row already has a column `{taken}`"));
             mistakes.push(mistake.help("choose another name for this column"));
         }
@@ -178,7 +179,7 @@ fn disagreements(pipeline: &Pipeline, tree: &Node, variables: &Variables) -> Vec
         mistakes.extend(unfit);
         return mistakes;
     }
-    if let Err(error) = pipeline.write.member().accepts(&pipeline.feature_columns()) {
+    if let Err(error) = pipeline.write.member().accepts(&pipeline.row_schema(Vec::new())) {
         mistakes.push(Mistake::at(place(&["write", pipeline.write.name(), error.key()]), error.to_string()));
     }
     mistakes

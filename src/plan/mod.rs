@@ -23,7 +23,7 @@ use crate::load::Channels;
 use crate::pipeline::Pipeline;
 use crate::resample::Method;
 use crate::variables::Variables;
-use crate::write::{NUM_CHANNELS, RowSchema};
+use crate::write::{NUM_CHANNELS, RowSchema, ShardName};
 
 pub use difference::{Difference, differences};
 pub use error::PlanError;
@@ -87,11 +87,7 @@ impl Plan {
             return Err(PlanError::NothingSelected);
         }
         let keep_if = keep_if(&pipeline, &table, variables)?;
-        let schema = RowSchema {
-            extras: table.extras().map(|(name, kind)| (name.to_owned(), kind)).collect(),
-            sound: pipeline.sound_columns(),
-            features: pipeline.feature_columns(),
-        };
+        let schema = pipeline.row_schema(table.extras().map(|(name, kind)| (name.to_owned(), kind)).collect());
         if let Some(column) = schema.repeated() {
             let setting = match column.as_str() {
                 NUM_CHANNELS => "`load.channels` to another value than `keep`",
@@ -128,6 +124,12 @@ impl Plan {
     pub fn entry(&self, position: usize) -> Entry {
         let variants = self.variants();
         Entry { utterance: position / variants, copy: self.pipeline.copies().start() + (position % variants) as u32 }
+    }
+
+    /// What the files of a shard are called after.
+    #[must_use]
+    pub fn shard_name(&self, shard: usize) -> ShardName<'_> {
+        ShardName { split: None, number: shard, count: self.shards.len() }
     }
 
     /// How many entries each utterance has: itself, its copies, or both.

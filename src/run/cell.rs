@@ -3,7 +3,7 @@
 
 use crate::manifest::{Dtype, Moments};
 use crate::transform::{Extract, ExtractError};
-use crate::write::{FeatureColumn, encode};
+use crate::write::{Cell, FeatureColumn, encode, encode_scaled};
 
 /// The most that a cell can hold of all its channels, in bytes: well below what Parquet and its readers count in 32 bits.
 pub(super) const CELL_BYTES: usize = 1 << 30;
@@ -17,6 +17,8 @@ const PIECE_FRAMES: usize = 4_096;
 pub(super) struct CellInWork {
     bins: usize,
     dtype: Dtype,
+    /// Whether its numbers are integers of a scale, which only all of them tell.
+    scaled: bool,
     /// Frames that are no bytes yet; at most a piece of them, if the extractor is done with them.
     values: Vec<f32>,
     bytes: Vec<u8>,
@@ -30,7 +32,16 @@ impl CellInWork {
     pub(super) fn new(column: &FeatureColumn) -> Self {
         let bins = column.bins.unwrap_or(1);
         let moments = Moments::empty(bins);
-        Self { bins, dtype: column.dtype, values: Vec::new(), bytes: Vec::new(), frames: 0, moments, most: CELL_BYTES }
+        Self {
+            bins,
+            dtype: column.dtype,
+            scaled: column.is_scaled(),
+            values: Vec::new(),
+            bytes: Vec::new(),
+            frames: 0,
+            moments,
+            most: CELL_BYTES,
+        }
     }
 
     /// Starts a cell of at most `most` bytes and forgets the one before, finished or not.
@@ -47,7 +58,7 @@ impl CellInWork {
     /// Takes the features of the next samples.
     pub(super) fn push(&mut self, extractor: &mut dyn Extract, samples: &[f32]) -> Result<(), ExtractError> {
         extractor.push(samples, &mut self.values);
-        if !extractor.needs_all() {
+        if !extractor.needs_all() && !self.scaled {
             let piece = PIECE_FRAMES * self.bins;
             let whole = self.values.len() / piece * piece;
             for at in (0..whole).step_by(piece) {
@@ -55,24 +66,35 @@ impl CellInWork {
             }
             self.values.drain(..whole);
         }
-        if self.bytes.len() + self.values.len() * self.dtype.bytes() > self.most {
+        self.check_length()
+    }
+
+    fn check_length(&mut self) -> Result<(), ExtractError> {
+        // What waits for its scale is in memory in single precision.
+        let number = if self.scaled { size_of::<f32>() } else { self.dtype.bytes() };
+        if self.bytes.len() + self.values.len() * number > self.most {
             self.begin(self.most);
             return Err(ExtractError::TooLong { most: self.most });
         }
         Ok(())
     }
 
-    /// Ends the cell: the number of its frames, their bytes and their moments.
-    pub(super) fn finish(&mut self, extractor: &mut dyn Extract) -> Result<(u32, Vec<u8>, Moments), ExtractError> {
+    /// Ends the cell: what is stored, and the moments of its frames.
+    pub(super) fn finish(&mut self, extractor: &mut dyn Extract) -> Result<(Cell, Moments), ExtractError> {
         extractor.finish(&mut self.values)?;
-        if self.bytes.len() + self.values.len() * self.dtype.bytes() > self.most {
-            self.begin(self.most);
-            return Err(ExtractError::TooLong { most: self.most });
+        self.check_length()?;
+        let mut scale = 1.0;
+        if self.scaled {
+            scale = encode_scaled(&self.values, self.dtype, &mut self.bytes);
+            self.moments = Moments::of(&self.values, self.bins);
+            self.frames = self.values.len() / self.bins;
+        } else {
+            self.store(0..self.values.len())?;
         }
-        self.store(0..self.values.len())?;
         self.values.clear();
         let moments = std::mem::replace(&mut self.moments, Moments::empty(self.bins));
-        Ok((self.frames as u32, std::mem::take(&mut self.bytes), moments))
+        let bytes = std::mem::take(&mut self.bytes);
+        Ok((Cell { frames: self.frames as u32, bytes, scale }, moments))
     }
 
     fn store(&mut self, range: std::ops::Range<usize>) -> Result<(), ExtractError> {
@@ -138,7 +160,7 @@ mod tests {
         CellInWork::new(&FeatureColumn { name, bins: Some(2), dtype, unit, channels })
     }
 
-    fn made(cell: &mut CellInWork, needs_all: bool, sound: &[f32], block: usize) -> (u32, Vec<u8>, Moments) {
+    fn made(cell: &mut CellInWork, needs_all: bool, sound: &[f32], block: usize) -> (Cell, Moments) {
         let mut frames = Frames { needs_all };
         cell.begin(CELL_BYTES);
         for samples in sound.chunks(block) {
@@ -154,11 +176,11 @@ mod tests {
         encode(&sound, Dtype::F32, &mut bytes);
         let mut cell = cell(Dtype::F32);
         let whole = made(&mut cell, false, &sound, sound.len());
-        assert!(whole.0 == 25_000 && whole.1 == bytes && whole.2.count == 25_000);
+        assert!(whole.0.frames == 25_000 && whole.0.bytes == bytes && whole.1.count == 25_000);
         for block in [2, 1_234, 8_192, 8_194, 30_000] {
             assert!(made(&mut cell, false, &sound, block) == whole, "in blocks of {block}");
         }
-        assert!((whole.2.mean[0] - Moments::of(&sound, 2).mean[0]).abs() < 1e-9);
+        assert!((whole.1.mean[0] - Moments::of(&sound, 2).mean[0]).abs() < 1e-9);
     }
 
     #[test]
@@ -181,12 +203,12 @@ mod tests {
         cell.begin(3_999);
         assert_eq!(cell.finish(&mut AtTheEnd), Err(ExtractError::TooLong { most: 3_999 }));
         cell.begin(4_000);
-        assert_eq!(cell.finish(&mut AtTheEnd).unwrap().0, 500);
+        assert_eq!(cell.finish(&mut AtTheEnd).unwrap().0.frames, 500);
     }
 
     #[test]
     fn an_extractor_that_needs_all_frames_has_them_at_the_end() {
-        let (frames, bytes, _) = made(&mut cell(Dtype::F32), true, &vec![1.0; 20_000], 500);
+        let (Cell { frames, bytes, .. }, _) = made(&mut cell(Dtype::F32), true, &vec![1.0; 20_000], 500);
         assert_eq!((frames, bytes.len()), (10_000, 80_000));
         assert!(bytes.chunks_exact(4).all(|value| value == 20_001_f32.to_le_bytes()));
     }

@@ -2,10 +2,11 @@
 
 use crate::durable;
 use crate::manifest::{
-    DatasetFolder, FORMAT_VERSION, Join, Manifest, ManifestError, ShardRecord, read_json, write_json,
+    DatasetFolder, FORMAT_VERSION, FileEntry, Join, Manifest, ManifestError, ShardRecord, read_json, write_json,
 };
 use crate::pipeline::Pipeline;
-use crate::plan::{PlanFile, PlanHead};
+use crate::plan::{PlanFile, PlanFileError, PlanHead};
+use crate::write::RowSchema;
 
 use super::RunError;
 use super::lock::Lock;
@@ -91,6 +92,14 @@ pub(super) fn join(folder: &DatasetFolder) -> Result<Manifest, RunError> {
     })
     .map_err(|source| RunError::file(&list, source))?;
 
+    let schema = RowSchema::of(&head.schema).ok_or_else(|| RunError::PlanFile {
+        path: folder.plan(),
+        source: PlanFileError::NoPlan,
+    })?;
+    let data = folder.path().join("data");
+    let common = pipeline.write.member().gather(&schema, folder.path(), join.shards());
+    let common = common.map_err(|source| RunError::shard(&data, source))?;
+
     let manifest = Manifest {
         format_version: FORMAT_VERSION,
         wavemill_version: head.wavemill_version,
@@ -103,6 +112,7 @@ pub(super) fn join(folder: &DatasetFolder) -> Result<Manifest, RunError> {
         schema: head.schema,
         at_load: head.at_load,
         shards: join.shards().to_vec(),
+        common,
         totals,
         statistics: join.statistics(),
     };
@@ -126,8 +136,11 @@ pub(super) fn committed(
         Err(ManifestError::Malformed { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let data = std::fs::metadata(folder.path().join(&record.entry.path));
-    let whole = data.is_ok_and(|data| data.len() == record.entry.bytes);
+    let there = |file: &FileEntry| {
+        let data = std::fs::metadata(folder.path().join(&file.path));
+        data.is_ok_and(|data| data.len() == file.bytes)
+    };
+    let whole = !record.entry.files.is_empty() && record.entry.files.iter().all(there);
     Ok((whole && record.shard == shard && record.plan_hash == plan_hash).then_some(record))
 }
 

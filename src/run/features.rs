@@ -71,13 +71,13 @@ impl Features {
             let channels = extractors.iter_mut().zip(self.cells.iter_mut()).take(self.channels);
             let mut channels = channels.map(|(extractors, cells)| cells[index].finish(extractors[index].as_mut()));
             let first = channels.next().unwrap_or_else(|| unreachable!("a sound has a channel"));
-            let (frames, mut bytes, mut sum) = first.map_err(in_column(column))?;
+            let (Cell { frames, mut bytes, scale }, mut sum) = first.map_err(in_column(column))?;
             for channel in channels {
-                let (_, more, part) = channel.map_err(in_column(column))?;
+                let (Cell { bytes: more, .. }, part) = channel.map_err(in_column(column))?;
                 bytes.extend_from_slice(&more);
                 sum.merge(&part);
             }
-            made.push(Cell { frames, bytes });
+            made.push(Cell { frames, bytes, scale });
             moments.push(sum);
         }
         Ok((made, moments))

@@ -1,36 +1,37 @@
 //! One row made again, from the plan alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::audio::Waveform;
 use crate::plan::{Entry, Plan, row_key, segment_id};
-use crate::write::ShardFile;
+use crate::write::{ShardFile, ShardName};
 
 use super::RunError;
 use super::failure::WorldFault;
-use super::shard::write_row;
+use super::shard::{open, write_row};
 use super::worker::Worker;
 
-/// Makes the row `key` of a plan again and writes it, alone, into a shard at `place`.
+/// Makes the row `key` of a plan again and writes it, alone, into a shard in `folder`; gives the shard's files.
 ///
 /// # Errors
 ///
 /// The plan has no such row, the row is a reject, or the disk fails.
-pub fn replay(plan: &Plan, key: &str, place: &Path) -> Result<(), RunError> {
+pub fn replay(plan: &Plan, key: &str, folder: &Path) -> Result<Vec<PathBuf>, RunError> {
     let (entry, segment) = find(plan, key)?;
     let made = Worker::new(plan).make(entry).map_err(|WorldFault { path, source }| RunError::Input { path, source })?;
     let Some(row) = made.rows.iter().find(|row| row.segment == segment) else {
         let reject = made.rejects.into_iter().next().ok_or_else(|| RunError::NoRow { key: key.to_owned() })?;
         return Err(RunError::Stopped { reject: Box::new(reject) });
     };
-    let file = ShardFile::create(place).map_err(|source| RunError::file(place, source))?;
-    let written = plan.pipeline.write.member().start(&plan.schema, file).and_then(|mut writer| {
-        write_row(writer.as_mut(), plan, entry, row)?;
-        writer.finish()
-    });
-    let file = written.map_err(|source| RunError::shard(place, source))?;
-    file.commit().map_err(|source| RunError::file(place, source))?;
-    Ok(())
+    let mut writer = open(plan, folder, &ShardName { split: None, number: 0, count: 1 })?;
+    let written = write_row(writer.as_mut(), plan, entry, row).and_then(|()| writer.finish());
+    let files = written.map_err(|source| RunError::shard(folder, source))?;
+    let commit = |file: ShardFile| {
+        let place = folder.join(file.path());
+        file.commit().map_err(|source| RunError::file(&place, source))?;
+        Ok(place)
+    };
+    files.into_iter().map(commit).collect()
 }
 
 /// The sound of the row `key`, as its features are made from it.

@@ -24,6 +24,8 @@ pub(super) struct MadeRow {
     pub(super) cells: Vec<Cell>,
     /// One for each feature column.
     pub(super) moments: Vec<Moments>,
+    /// One for each audio column.
+    pub(super) audio: Vec<Vec<u8>>,
 }
 
 impl MadeRow {
@@ -55,7 +57,8 @@ impl Weigh for Vec<Result<Made, WorldFault>> {
     fn weight(&self) -> usize {
         /// What a result takes beside its features, roughly.
         const RESULT_BYTES: usize = 1024;
-        let cells = self.iter().flatten().flat_map(|made| &made.rows).flat_map(|row| &row.cells);
-        cells.fold(RESULT_BYTES * self.len(), |sum, cell| sum + cell.bytes.len())
+        let rows = self.iter().flatten().flat_map(|made| &made.rows);
+        let blobs = rows.flat_map(|row| row.cells.iter().map(|cell| &cell.bytes).chain(&row.audio));
+        blobs.fold(RESULT_BYTES * self.len(), |sum, blob| sum + blob.len())
     }
 }

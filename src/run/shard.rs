@@ -1,12 +1,14 @@
 //! A shard in work: rows in, then the file and its record put in place, in that order.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
+use crate::audio::Words;
 use crate::manifest::{DatasetFolder, Moments, ShardEntry, ShardRecord, write_json};
 use crate::plan::{Entry, Plan, row_key, segment_id};
-use crate::write::{Row, ShardFile, WriteError, WriteRows};
+use crate::write::{Row, ShardFile, ShardName, WriteError, WriteRows};
 
 use super::row::{Made, MadeRow};
 use super::{RunError, remove_file};
@@ -22,18 +24,16 @@ pub(super) struct ShardInWork<'p> {
 
 impl<'p> ShardInWork<'p> {
     pub(super) fn start(plan: &'p Plan, folder: &'p DatasetFolder, shard: usize) -> Result<Self, RunError> {
-        let format = plan.pipeline.write.member();
-        let path = DatasetFolder::data(shard, format.extension());
-        let place = folder.path().join(&path);
         // A record must never vouch for data that is not the data it was written for.
         remove_file(&folder.record(shard))?;
-        let file = ShardFile::create(&place).map_err(|source| RunError::file(&place, source))?;
-        let writer = format.start(&plan.schema, file).map_err(|source| RunError::shard(&place, source))?;
+        let name = plan.shard_name(shard);
+        let writer = open(plan, folder.path(), &name)?;
         let columns = || plan.schema.features.iter();
+        let split = name.split.map(str::to_owned);
         let record = ShardRecord {
             plan_hash: plan.hash.clone(),
             shard,
-            entry: ShardEntry { path, rows: 0, bytes: 0, checksum: String::new(), audio_s: 0.0 },
+            entry: ShardEntry { split, rows: 0, audio_s: 0.0, files: Vec::new() },
             frames: columns().map(|column| (column.name.clone(), Vec::new())).collect(),
             moments: columns()
                 .map(|column| (column.name.clone(), Moments::empty(column.bins.unwrap_or(1))))
@@ -77,20 +77,38 @@ impl<'p> ShardInWork<'p> {
         Ok(())
     }
 
-    /// Puts the shard's file in place, then its record, which makes it count.
+    /// Puts the shard's files in place, then its record, which makes it count.
     pub(super) fn finish(self) -> Result<usize, RunError> {
         let place = self.place();
         let Self { writer, mut record, folder, .. } = self;
-        let file = writer.finish().map_err(|source| RunError::shard(&place, source))?;
-        (record.entry.bytes, record.entry.checksum) = file.commit().map_err(|source| RunError::file(&place, source))?;
+        let files = writer.finish().map_err(|source| RunError::shard(&place, source))?;
+        for file in files {
+            let place = folder.path().join(file.path());
+            record.entry.files.push(file.commit().map_err(|source| RunError::file(&place, source))?);
+        }
         let record_place = folder.record(record.shard);
         write_json(&record_place, &record).map_err(|source| RunError::file(&record_place, source))?;
         Ok(record.shard)
     }
 
-    fn place(&self) -> std::path::PathBuf {
-        self.folder.path().join(&self.record.entry.path)
+    /// The first of its files.
+    fn place(&self) -> PathBuf {
+        let name = self.plan.shard_name(self.record.shard);
+        let files = self.plan.pipeline.write.member().files(&name, &self.plan.schema);
+        self.folder.path().join(files.first().map_or("data", String::as_str))
     }
+}
+
+/// Starts the files of a shard in `folder`.
+pub(super) fn open(plan: &Plan, folder: &Path, name: &ShardName<'_>) -> Result<Box<dyn WriteRows>, RunError> {
+    let format = plan.pipeline.write.member();
+    let paths = format.files(name, &plan.schema);
+    let file = |path: &String| {
+        ShardFile::create(folder, path).map_err(|source| RunError::file(&folder.join(path), source))
+    };
+    let files = paths.iter().map(file).collect::<Result<Vec<_>, _>>()?;
+    let first = folder.join(paths.first().map_or("", String::as_str));
+    format.start(&plan.schema, files).map_err(|source| RunError::shard(&first, source))
 }
 
 /// Hands a row to a shard's writer.
@@ -100,18 +118,23 @@ pub(super) fn write_row(
     entry: Entry,
     made: &MadeRow,
 ) -> Result<(), WriteError> {
-    let id = plan.table.id(entry.utterance);
+    let (table, utterance) = (&plan.table, entry.utterance);
+    let id = table.id(utterance);
     let segment_id = made.segment.map(|number| segment_id(id, number));
+    let extras: Vec<_> = (0..plan.schema.extras.len()).map(|column| table.extra(column, utterance)).collect();
     writer.push(&Row {
         key: &row_key(segment_id.as_deref().unwrap_or(id), entry.copy),
-        table: &plan.table,
-        utterance: entry.utterance,
+        id,
         copy: entry.copy,
-        words: made.words,
+        text: table.text(utterance).filter(|_| made.words == Words::Kept),
+        speaker: table.speaker(utterance),
+        language: table.language(utterance),
         num_samples: made.num_samples,
         sample_rate: made.sample_rate,
         augmentation: made.augmentation.as_deref(),
+        extras: &extras,
         sound: &made.sound,
         cells: &made.cells,
+        audio: &made.audio,
     })
 }

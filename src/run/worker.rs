@@ -128,6 +128,7 @@ impl<'p> Worker<'p> {
             sound: sound_columns(plan, channels, found.quality.as_ref(), None),
             cells,
             moments,
+            audio: Vec::new(),
         };
         let warnings = load_warning(plan, entry, &found).into_iter().collect();
         Ok(Made { rows: vec![row], warnings, heard_s: heard.seconds(), ..Made::default() })
@@ -253,6 +254,7 @@ impl<'p> Worker<'p> {
             ),
             cells,
             moments,
+            audio: Vec::new(),
         };
         Ok((row, told))
     }

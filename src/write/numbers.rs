@@ -3,6 +3,7 @@
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
+use super::contract::FeatureColumn;
 use crate::manifest::Dtype;
 
 /// Full scale of a 16-bit sample.
@@ -32,7 +33,44 @@ pub fn encode(values: &[f32], dtype: Dtype, bytes: &mut Vec<u8>) {
         Dtype::I16 => {
             bytes.extend(values.iter().flat_map(|value| ((value * I16_SCALE).round_ties_even() as i16).to_le_bytes()));
         }
+        Dtype::I8 => bytes.extend(values.iter().map(|value| (value.round_ties_even() as i8).to_le_bytes()[0])),
     }
+}
+
+/// Appends `values` to `bytes` as integers of one scale, which it gives: the largest of them becomes the largest integer.
+pub fn encode_scaled(values: &[f32], dtype: Dtype, bytes: &mut Vec<u8>) -> f32 {
+    let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    let scale = largest / scaled_most(dtype);
+    // Of nothing but zeros, or of numbers so small that their scale is none, every integer is zero.
+    let scale = if scale.is_normal() { scale } else { 1.0 };
+    bytes.reserve(values.len() * dtype.bytes());
+    match dtype {
+        Dtype::I8 => bytes.extend(values.iter().map(|value| ((value / scale).round_ties_even() as i8).to_le_bytes()[0])),
+        _ => {
+            bytes.extend(values.iter().flat_map(|value| ((value / scale).round_ties_even() as i16).to_le_bytes()));
+        }
+    }
+    scale
+}
+
+/// The largest integer of a scaled cell.
+const fn scaled_most(dtype: Dtype) -> f32 {
+    match dtype {
+        Dtype::I8 => 127.0,
+        _ => 32_767.0,
+    }
+}
+
+/// The numbers of a cell of `column`.
+#[must_use]
+pub fn decode_cell(bytes: &[u8], scale: f32, column: &FeatureColumn) -> Vec<f32> {
+    let mut values = decode(bytes, column.dtype);
+    if column.is_scaled() {
+        // Of 16 bits, `decode` gives parts of full scale.
+        let scale = if column.dtype == Dtype::I16 { scale * I16_SCALE } else { scale };
+        values.iter_mut().for_each(|value| *value *= scale);
+    }
+    values
 }
 
 /// Converts a block at a time on the stack, where `half` can use the processor's own instruction.
@@ -62,12 +100,14 @@ pub fn decode(bytes: &[u8], dtype: Dtype) -> Vec<f32> {
         Dtype::F16 => pairs().map(|pair| f16::from_le_bytes(pair).to_f32()).collect(),
         Dtype::Bf16 => pairs().map(|pair| bf16::from_le_bytes(pair).to_f32()).collect(),
         Dtype::I16 => pairs().map(|pair| f32::from(i16::from_le_bytes(pair)) / I16_SCALE).collect(),
+        Dtype::I8 => bytes.iter().map(|byte| f32::from(i8::from_le_bytes([*byte]))).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::write::CellChannels;
 
     fn round_trip(values: &[f32], dtype: Dtype) -> Vec<f32> {
         let mut bytes = Vec::new();
@@ -85,6 +125,22 @@ mod tests {
                 assert!((value - back).abs() <= error, "{dtype:?}: {value} came back as {back}");
             }
         }
+    }
+
+    #[test]
+    fn integers_of_a_scale_keep_a_cell_within_half_a_step() {
+        let values: Vec<f32> = (-600..600).map(|step| step as f32 / 37.0 + 3.0).collect();
+        for dtype in [Dtype::I8, Dtype::I16] {
+            let (name, unit, channels) = ("x".to_owned(), "dB".to_owned(), CellChannels::One);
+            let column = FeatureColumn { name, bins: None, dtype, unit, channels };
+            let mut bytes = Vec::new();
+            let scale = encode_scaled(&values, dtype, &mut bytes);
+            assert_eq!(bytes.len(), values.len() * dtype.bytes());
+            for (value, back) in values.iter().zip(decode_cell(&bytes, scale, &column)) {
+                assert!((value - back).abs() <= 0.501 * scale, "{dtype:?}: {value} came back as {back}");
+            }
+        }
+        assert_eq!(encode_scaled(&[0.0, 1e-42], Dtype::I8, &mut Vec::new()), 1.0);
     }
 
     #[test]

@@ -6,24 +6,26 @@
 
 mod columns;
 mod large_cell;
-mod schema;
+mod properties;
 mod shard;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ShardFile;
-use super::contract::{
-    Batches, CellChannels, FeatureColumn, FormatError, RowSchema, WriteError, WriteRows, WriteShards,
-};
+use super::contract::{Batches, CellChannels, FormatError, RowSchema, WriteError, WriteRows, WriteShards};
+use super::{ShardFile, ShardName, arrow_schema, only, only_path};
 use crate::family::Member;
 use crate::manifest::Dtype;
 
+use columns::bytes_of_lists;
 use shard::Shard;
 
 const MIB: u64 = 1 << 20;
@@ -31,7 +33,8 @@ const MIB: u64 = 1 << 20;
 /// Apache Parquet: opens in pyarrow, polars, DuckDB, Spark and the Hugging Face `datasets`.
 ///
 /// A feature cell is one `LargeBinary` of row-major little-endian numbers, with `wavemill:dtype`, `wavemill:shape` and
-/// `wavemill:unit` in the field's metadata and an Int32 column `<name>_frames` beside it.
+/// `wavemill:unit` in the field's metadata and an Int32 column `<name>_frames` beside it; of integers with a scale, a Float32
+/// column `<name>_scale` too. Encoded sound is a `LargeBinary` as well, with `wavemill:codec`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parquet {
@@ -41,7 +44,7 @@ pub struct Parquet {
     /// Size of a row group, in MiB: what a reader fetches at once, and what a writer holds in memory.
     #[schemars(range(min = 1, max = 1024))]
     pub row_group_mib: u64,
-    /// How the numbers of features are stored, where the extractor leaves it open: f32, f16 or bf16.
+    /// How the numbers of features are stored, where the extractor leaves it open: f32, f16, bf16, i16 or i8.
     pub dtype: Dtype,
     /// How a feature cell is stored.
     pub layout: Layout,
@@ -86,8 +89,8 @@ impl Member for Parquet {
 }
 
 impl WriteShards for Parquet {
-    fn extension(&self) -> &'static str {
-        "parquet"
+    fn files(&self, name: &ShardName<'_>, _: &RowSchema) -> Vec<String> {
+        vec![name.file("parquet")]
     }
 
     fn shard_bytes(&self) -> u64 {
@@ -98,34 +101,58 @@ impl WriteShards for Parquet {
         self.dtype
     }
 
-    fn accepts(&self, features: &[FeatureColumn]) -> Result<(), FormatError> {
-        let all = |column: &&FeatureColumn| column.channels == CellChannels::All;
-        if let Some(column) = features.iter().find(|column| self.layout == Layout::List && all(column)) {
-            return Err(FormatError::ListChannels { column: column.name.clone() });
+    fn accepts(&self, schema: &RowSchema) -> Result<(), FormatError> {
+        schema.check_scales()?;
+        if self.layout == Layout::Binary {
+            return Ok(());
         }
-        let clipped = |column: &&FeatureColumn| column.dtype == Dtype::I16 && column.unit != "amplitude";
-        if let Some(FeatureColumn { name, unit, .. }) = features.iter().find(clipped) {
-            return Err(FormatError::IntegersOf { column: name.clone(), unit: unit.clone() });
+        for column in &schema.features {
+            let (name, dtype) = (column.name.clone(), column.dtype);
+            if column.channels == CellChannels::All {
+                return Err(FormatError::ListChannels { column: name });
+            }
+            if matches!(dtype, Dtype::F16 | Dtype::Bf16) {
+                return Err(FormatError::ListDtype { column: name, dtype });
+            }
         }
-        let listed = |column: &&FeatureColumn| matches!(column.dtype, Dtype::F32 | Dtype::I16);
-        match features.iter().find(|column| self.layout == Layout::List && !listed(column)) {
-            Some(column) => Err(FormatError::ListDtype { column: column.name.clone(), dtype: column.dtype }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
-    fn start(&self, schema: &RowSchema, file: ShardFile) -> Result<Box<dyn WriteRows>, WriteError> {
-        Ok(Box::new(Shard::start(self, schema, file)?))
+    fn start(&self, schema: &RowSchema, files: Vec<ShardFile>) -> Result<Box<dyn WriteRows>, WriteError> {
+        Ok(Box::new(Shard::start(self, schema, only(files)?)?))
     }
 
-    fn read(&self, file: &Path, columns: Option<&[&str]>) -> Result<Batches, WriteError> {
+    fn read(&self, schema: &RowSchema, files: &[PathBuf], columns: Option<&[&str]>) -> Result<Batches, WriteError> {
         /// A few rows at a time: a cell can be megabytes.
         const ROWS: usize = 64;
-        let mut builder = ParquetRecordBatchReaderBuilder::try_new(File::open(file)?)?.with_batch_size(ROWS);
+        let file = File::open(only_path(files)?)?;
+        let mut builder = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(ROWS);
         if let Some(columns) = columns {
             let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
             builder = builder.with_projection(mask);
         }
-        Ok(Box::new(builder.build()?.map(|batch| batch.map_err(WriteError::from))))
+        let batches = builder.build()?;
+        let (schema, rows) = (schema.clone(), arrow_schema(schema));
+        Ok(Box::new(batches.map(move |batch| flat(&batch?, &schema, &rows))))
     }
+}
+
+/// A batch whose cells are runs of bytes, whatever the layout.
+fn flat(batch: &RecordBatch, schema: &RowSchema, rows: &SchemaRef) -> Result<RecordBatch, WriteError> {
+    let damaged = |name: &str| WriteError::Damaged(format!("the column `{name}` is not as the manifest says"));
+    let mut fields = Vec::new();
+    let there = batch.schema();
+    let columns = there.fields().iter().zip(batch.columns()).map(|(field, array)| {
+        let wanted = rows.field_with_name(field.name()).map_err(|_| damaged(field.name()))?;
+        fields.push(wanted.clone());
+        if array.data_type() == wanted.data_type() {
+            return Ok(Arc::clone(array));
+        }
+        let column = schema.features.iter().find(|column| column.name == *field.name());
+        let lists = matches!(array.data_type(), DataType::LargeList(_));
+        let cells = column.filter(|_| lists).and_then(|column| bytes_of_lists(array, column));
+        cells.map(|cells| Arc::new(cells) as ArrayRef).ok_or_else(|| damaged(field.name()))
+    });
+    let columns = columns.collect::<Result<Vec<_>, WriteError>>()?;
+    Ok(RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns)?)
 }

@@ -4,33 +4,54 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::durable::DurableFile;
+use crate::manifest::FileEntry;
 
 /// The file that a shard's rows go into, front to back.
 #[derive(Debug)]
 pub struct ShardFile {
+    path: String,
     file: DurableFile,
     bytes: u64,
     hasher: blake3::Hasher,
 }
 
 impl ShardFile {
-    /// Starts the file that will stand at `place`.
+    /// Starts the file that will stand at `path` in `folder`.
     ///
     /// # Errors
     ///
     /// The file cannot be made.
-    pub fn create(place: &Path) -> io::Result<Self> {
-        Ok(Self { file: DurableFile::create(place)?, bytes: 0, hasher: blake3::Hasher::new() })
+    pub fn create(folder: &Path, path: &str) -> io::Result<Self> {
+        let file = DurableFile::create(&folder.join(path))?;
+        Ok(Self { path: path.to_owned(), file, bytes: 0, hasher: blake3::Hasher::new() })
     }
 
-    /// Puts the file in its place, for good, and gives its size and checksum.
+    /// Where it will stand in its folder.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Bytes written so far: where the next one will stand.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether nothing was written yet.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Puts the file in its place, for good, and says what stands there.
     ///
     /// # Errors
     ///
     /// The disk is full or gone; nothing stands at the place then.
-    pub fn commit(self) -> io::Result<(u64, String)> {
+    pub fn commit(self) -> io::Result<FileEntry> {
         self.file.commit()?;
-        Ok((self.bytes, written(&self.hasher)))
+        Ok(FileEntry { path: self.path, bytes: self.bytes, checksum: written(&self.hasher) })
     }
 
     /// The size and checksum of a file, as [`Self::commit`] gave them.

@@ -1,18 +1,21 @@
 //! A Parquet file being written.
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::file::writer::SerializedFileWriter;
 
-use super::columns::{Cells, Extra, Fixed, Sound};
+use super::columns::{Blobs, Cells};
 use super::large_cell::LargeCell;
-use super::schema::arrow_schema;
+use super::properties::cell_type;
 use super::{Compression, Layout, MIB, Parquet};
-use crate::corpus::Value;
 use crate::write::ShardFile;
-use crate::write::contract::{Cell, Row, RowSchema, WriteError, WriteRows};
+use crate::write::columns::RowColumns;
+use crate::write::contract::{Row, RowSchema, WriteError, WriteRows};
+use crate::write::schema::arrow_schema_with;
 
 /// A shard being written, its current row group in memory.
 pub(super) struct Shard {
@@ -20,10 +23,9 @@ pub(super) struct Shard {
     writer: SerializedFileWriter<ShardFile>,
     columns: ArrowRowGroupWriterFactory,
     groups: usize,
-    fixed: Fixed,
-    extras: Vec<Extra>,
-    sound: Vec<Sound>,
+    rows: RowColumns,
     features: Vec<Cells>,
+    audio: Vec<Blobs>,
     /// Whether cells go into the file as they are.
     plain: bool,
     group_bytes: usize,
@@ -33,7 +35,7 @@ pub(super) struct Shard {
 impl Shard {
     /// Starts the file with its schema and no row.
     pub(super) fn start(format: &Parquet, schema: &RowSchema, file: ShardFile) -> Result<Self, WriteError> {
-        let arrow = arrow_schema(schema, format.layout);
+        let arrow = arrow_schema_with(schema, |column| cell_type(column, format.layout));
         let group_bytes = (format.row_group_mib * MIB) as usize;
         let writer = ArrowWriter::try_new(file, arrow.clone(), Some(format.properties(schema)))?;
         let (writer, columns) = writer.into_serialized_writer()?;
@@ -43,9 +45,8 @@ impl Shard {
             groups: 0,
             arrow,
             plain: format.layout == Layout::Binary && format.compression == Compression::None,
-            fixed: Fixed::default(),
-            extras: schema.extras.iter().map(|(_, kind)| Extra::new(*kind)).collect(),
-            sound: schema.sound.iter().map(|column| Sound::new(column.number)).collect(),
+            rows: RowColumns::new(schema),
+            audio: schema.audio.iter().map(|_| Blobs::new(0)).collect(),
             features: schema
                 .features
                 .iter()
@@ -62,29 +63,25 @@ impl Shard {
             return Ok(());
         }
         self.held_bytes = 0;
-        let mut columns = self.finish_row_columns();
+        let mut columns: Vec<Column<'_>> = self.rows.finish().map(Column::Array).collect();
         for cells in &mut self.features {
             columns.extend(cells.finish()?.map(Column::Array));
         }
+        columns.extend(self.audio.iter_mut().map(|sound| Column::Array(Arc::new(sound.finish()))));
         self.write_group(columns)
     }
 
     /// Writes a row as a row group of its own, its cells as they are.
     fn write_large(&mut self, row: &Row<'_>) -> Result<(), WriteError> {
-        let mut columns = self.finish_row_columns();
+        self.rows.push(row);
+        let mut columns: Vec<Column<'_>> = self.rows.finish().map(Column::Array).collect();
         for (cells, cell) in self.features.iter_mut().zip(row.cells) {
-            let [_, frames] = cells.finish()?;
-            columns.extend([Column::Cell(LargeCell::new(&cell.bytes)), Column::Array(frames)]);
+            cells.push_counts(cell);
+            columns.push(Column::Cell(LargeCell::new(&cell.bytes)));
+            columns.extend(cells.finish_counts().map(Column::Array));
         }
+        columns.extend(row.audio.iter().map(|sound| Column::Cell(LargeCell::new(sound))));
         self.write_group(columns)
-    }
-
-    /// The columns of the rows in memory, but for the features.
-    fn finish_row_columns<'c>(&mut self) -> Vec<Column<'c>> {
-        let fixed = self.fixed.finish().into_iter();
-        let extras = self.extras.iter_mut().map(Extra::finish);
-        let sound = self.sound.iter_mut().map(Sound::finish);
-        fixed.chain(extras).chain(sound).map(Column::Array).collect()
     }
 
     fn write_group(&mut self, columns: Vec<Column<'_>>) -> Result<(), WriteError> {
@@ -125,42 +122,28 @@ enum Column<'c> {
 
 impl WriteRows for Shard {
     fn push(&mut self, row: &Row<'_>) -> Result<(), WriteError> {
-        /// What the columns beside the features take, roughly: it only decides where row groups end.
-        const ROW_BYTES: usize = 200;
-        let text = |value: Value<'_>| if let Value::String(text) = value { text.len() } else { 0 };
-        let texts = row.table.text(row.utterance).map_or(0, str::len)
-            + (0..self.extras.len()).map(|extra| text(row.table.extra(extra, row.utterance))).sum::<usize>();
-        let cell_bytes = texts + row.cells.iter().map(|cell| cell.bytes.len()).sum::<usize>();
-        if self.held_bytes > 0 && self.held_bytes + cell_bytes + ROW_BYTES > self.group_bytes {
+        let bytes = row.bytes();
+        if self.held_bytes > 0 && self.held_bytes + bytes > self.group_bytes {
             self.write_held()?;
         }
-        let is_large = |cell: &Cell| cell.bytes.len() >= self.group_bytes;
-        let alone = self.plain && row.cells.iter().any(is_large);
-        if alone {
+        let mut blobs = row.cells.iter().map(|cell| &cell.bytes).chain(row.audio);
+        if self.plain && blobs.any(|blob| blob.len() >= self.group_bytes) {
             self.write_held()?;
-        }
-        self.fixed.push(row);
-        for (index, extra) in self.extras.iter_mut().enumerate() {
-            extra.push(row.table.extra(index, row.utterance));
-        }
-        for (column, value) in self.sound.iter_mut().zip(row.sound) {
-            column.push(*value);
-        }
-        if alone {
-            for (cells, cell) in self.features.iter_mut().zip(row.cells) {
-                cells.push_frames(cell);
-            }
             return self.write_large(row);
         }
+        self.rows.push(row);
         for (cells, cell) in self.features.iter_mut().zip(row.cells) {
             cells.push(cell);
         }
-        self.held_bytes += cell_bytes + ROW_BYTES;
+        for (column, sound) in self.audio.iter_mut().zip(row.audio) {
+            column.push(sound);
+        }
+        self.held_bytes += bytes;
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<ShardFile, WriteError> {
+    fn finish(mut self: Box<Self>) -> Result<Vec<ShardFile>, WriteError> {
         self.write_held()?;
-        Ok(self.writer.into_inner()?)
+        Ok(vec![self.writer.into_inner()?])
     }
 }
