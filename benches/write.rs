@@ -63,11 +63,11 @@ fn shard(criterion: &mut Criterion) {
         ("parquet list", serde_json::json!({"parquet": {"layout": "list"}})),
     ] {
         let format: Format = serde_json::from_value(row).expect("a valid row");
-        let name = ShardName { split: None, number: 0, count: 1 };
+        let shard = ShardName { split: None, number: 0, count: 1 };
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
                 || {
-                    let files = format.member().files(&name, &schema);
+                    let files = format.member().files(&shard, &schema);
                     let file = |path: &String| ShardFile::create(folder.path(), path).expect("a temporary file");
                     files.iter().map(file).collect::<Vec<_>>()
                 },
