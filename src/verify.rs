@@ -9,7 +9,9 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 
 use crate::error::chain;
-use crate::manifest::{DatasetFolder, FileEntry, Join, Manifest, ManifestError, Reject, ShardEntry, ShardRecord, Totals};
+use crate::manifest::{
+    DatasetFolder, FileEntry, Join, Manifest, ManifestError, Reject, ShardEntry, ShardRecord, Totals,
+};
 use crate::pipeline::Pipeline;
 use crate::plan::{PlanFile, PlannedRow, row_key, segment_id};
 use crate::write::{CellChannels, FeatureColumn, NUM_CHANNELS, ROW_COLUMNS, RowSchema, ShardFile};

@@ -4,12 +4,11 @@
 mod cache;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::audio::{Hertz, Seconds, Waveform};
 use crate::corpus::{Corpus, CorpusError, CorpusTable};
-use crate::load::{Channels, Cut, Decoder, Load, LoadError, Nan, Pick, Take, probe_within};
+use crate::load::{Channels, Cut, Decoder, Load, LoadError, Location, Nan, Pick, Take, probe_within};
 use crate::resample::{Method, Resampler};
 use crate::variables::Variables;
 
@@ -56,7 +55,7 @@ struct Recording {
     id: String,
     /// As its corpus names it.
     audio: String,
-    path: PathBuf,
+    location: Location,
     cut: Cut,
     /// One channel of the file, where the corpus says so.
     channel: Option<u16>,
@@ -119,7 +118,7 @@ impl Bank {
         let recording = |row: usize| Recording {
             id: table.id(row).to_owned(),
             audio: table.audio(row).to_owned(),
-            path: table.audio_path(row),
+            location: table.location(row),
             cut: Cut {
                 start: table.start_s(row).and_then(Seconds::new).unwrap_or(Seconds::ZERO),
                 duration: table.cut_duration_s(row).and_then(Seconds::new),
@@ -157,8 +156,8 @@ impl Bank {
     }
 
     /// A recording's file, as this machine finds it.
-    pub(super) fn path(&self, index: usize) -> &Path {
-        &self.recordings[index].path
+    pub(super) fn location(&self, index: usize) -> &Location {
+        &self.recordings[index].location
     }
 
     /// A recording's id.
@@ -269,23 +268,23 @@ impl Bank {
 
     /// A recording's length in seconds by its corpus or its header, which is read once.
     fn length_s(&self, index: usize) -> Result<Option<f64>, LoadError> {
-        let Recording { path, cut, length_s, .. } = &self.recordings[index];
+        let Recording { location, cut, length_s, .. } = &self.recordings[index];
         if let Some(duration) = cut.duration {
             return Ok(Some(duration.get()));
         }
         if let Some(length_s) = length_s.get() {
             return Ok(*length_s);
         }
-        let header = probe_within(path, &self.load.limits())?;
+        let header = probe_within(location, &self.load.limits())?;
         let length =
             header.num_samples.map(|samples| Seconds::of_samples(samples, header.sample_rate).get() - cut.start.get());
         Ok(*length_s.get_or_init(|| length))
     }
 
     fn decode(&self, index: usize, cut: Cut, rate: Hertz, load: &Load) -> Result<Waveform, LoadError> {
-        let Recording { path, channel, .. } = &self.recordings[index];
+        let Recording { location, channel, .. } = &self.recordings[index];
         let pick = channel.map_or(Pick::Mix, Pick::Channel);
-        let mut decoder = Decoder::open(path, Take { cut, pick, rate: Some(rate) }, load)?;
+        let mut decoder = Decoder::open(location, Take { cut, pick, rate: Some(rate) }, load)?;
         let num_channels = if channel.is_some() { 1 } else { usize::from(decoder.num_channels()) };
         let first = Resampler::new(decoder.sample_rate(), rate, &self.method);
         let first = first.map_err(|_| LoadError::UnsupportedFormat { feature: "this sample rate" })?;

@@ -152,7 +152,7 @@ impl<'a> Draw<'a> {
                 Ok(taken) => return Ok((index, taken)),
                 Err(source) => {
                     if source.is_world() {
-                        let audio = bank.path(index).display().to_string();
+                        let audio = bank.location(index).to_string();
                         return Err(AugmentError::NoRecording { tried: 1, audio, source });
                     }
                     let audio = bank.name(index).to_owned();

@@ -14,6 +14,9 @@ use polars::prelude::{
     StringChunked,
 };
 
+use super::{CorpusError, Position};
+use crate::load::{Commands, Location};
+
 pub(super) use self::cells::Cell;
 use self::cells::Cells;
 pub use self::cells::{Kind, Value};
@@ -34,7 +37,10 @@ pub(super) const RESERVED: [&str; 5] = ["key", "copy", "num_samples", "sample_ra
 /// as a slice does.
 #[derive(Debug, Clone)]
 pub struct CorpusTable {
-    root: PathBuf,
+    /// Where the rows come from: one, or one of each corpus of a merge.
+    origins: Vec<Origin>,
+    /// Each row's place in `origins`; nothing where all are of the first.
+    origin: Vec<u32>,
     id: StringChunked,
     audio: StringChunked,
     start_s: Float64Chunked,
@@ -46,6 +52,13 @@ pub struct CorpusTable {
     speaker: StringChunked,
     language: StringChunked,
     extras: Vec<Extra>,
+}
+
+/// What audio names of a corpus mean.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub(super) root: PathBuf,
+    pub(super) commands: Commands,
 }
 
 /// A column beside the standard ones.
@@ -80,10 +93,9 @@ impl CorpusTable {
         self.len() == 0
     }
 
-    /// The folder against which relative audio paths resolve.
-    #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// What the row's audio name means.
+    fn origin(&self, row: usize) -> &Origin {
+        &self.origins[self.origin.get(row).map_or(0, |origin| *origin as usize)]
     }
 
     /// The utterance's id: unique and not empty.
@@ -98,11 +110,11 @@ impl CorpusTable {
         self.audio.get(row).unwrap_or_default()
     }
 
-    /// The recording as this machine finds it; a URL stays as it is.
+    /// The recording as this machine finds it, for a decoder.
     #[must_use]
-    pub fn audio_path(&self, row: usize) -> PathBuf {
-        let audio = self.audio(row);
-        if audio.contains("://") { PathBuf::from(audio) } else { self.root.join(audio) }
+    pub fn location(&self, row: usize) -> Location {
+        let Origin { root, commands } = self.origin(row);
+        Location::of(root, self.audio(row), *commands)
     }
 
     /// Where in the recording the utterance begins, in seconds; none is at its start.
@@ -217,7 +229,12 @@ impl CorpusTable {
             },
         };
         Self {
-            root: self.root.clone(),
+            origins: self.origins.clone(),
+            origin: if self.origin.is_empty() {
+                Vec::new()
+            } else {
+                rows.iter().map(|row| self.origin[*row as usize]).collect()
+            },
             id: taken(&self.id, rows),
             audio: taken(&self.audio, rows),
             start_s: taken(&self.start_s, rows),
@@ -229,6 +246,37 @@ impl CorpusTable {
             language: taken(&self.language, rows),
             extras: self.extras.iter().map(extra).collect(),
         }
+    }
+
+    /// The rows of several tables, one after the other, each with its ids behind a prefix.
+    ///
+    /// # Errors
+    ///
+    /// Two utterances have one id.
+    pub(super) fn concatenated(tables: &[(String, Self)]) -> Result<Self, CorpusError> {
+        let mut rows = Rows::new(Path::new(""), Path::new(""));
+        let (mut origins, mut origin) = (Vec::new(), Vec::new());
+        for (prefix, table) in tables {
+            let first = origins.len() as u32;
+            origins.extend(table.origins.iter().cloned());
+            let columns: Vec<(String, ColumnKey)> = table
+                .columns()
+                .filter(|(name, _)| *name != "id")
+                .map(|(name, _)| Ok((name.to_owned(), rows.column(name)?)))
+                .collect::<Result<_, CorpusError>>()?;
+            for row in 0..table.len() {
+                rows.begin(Position::Whole);
+                origin.push(first + table.origin.get(row).copied().unwrap_or(0));
+                rows.put(ColumnKey::ID, Cell::Typed(Value::String(&format!("{prefix}{}", table.id(row)))))?;
+                for (name, key) in &columns {
+                    if let Some((_, value)) = table.cell(name, row).filter(|(_, value)| *value != Value::Null) {
+                        rows.put(*key, Cell::Typed(value))?;
+                    }
+                }
+                rows.end()?;
+            }
+        }
+        Ok(Self { origins, origin, ..rows.finish()? })
     }
 
     /// The table with an utterance for every channel of its recording: `counts[row]` of them, where the source names none.
@@ -347,7 +395,7 @@ mod tests {
     #[test]
     fn paths_are_joined_to_the_root_and_urls_are_not() {
         let table = three();
-        assert_eq!(table.audio_path(0), Path::new("/corpus/a"));
-        assert_eq!(table.audio_path(2), Path::new("https://host/c.wav"));
+        assert_eq!(table.location(0).to_string(), "/corpus/a");
+        assert_eq!(table.location(2).to_string(), "https://host/c.wav");
     }
 }

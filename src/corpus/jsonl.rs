@@ -110,7 +110,7 @@ mod tests {
         assert_eq!((table.start_s(0), table.duration_s(0), table.duration_s(1)), (Some(1.5), Some(3.45), Some(2.0)));
         assert_eq!((table.text(0), table.text(1)), (Some("hello"), Some("")));
         assert_eq!((table.language(0), table.speaker(1), table.channel(1)), (Some("en"), Some("14"), Some(1)));
-        assert!(table.audio_path(0).ends_with("wavs/a.wav") && table.audio_path(0).is_absolute());
+        assert!(table.location(0).file().is_some_and(|file| file.ends_with("wavs/a.wav") && file.is_absolute()));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! One utterance: a stretch of a file, one channel of it, in blocks.
 
 use std::ops::Range;
-use std::path::Path;
 
 use symphonia::core::errors::Error as SymphoniaError;
 
@@ -9,6 +8,7 @@ use super::Load;
 use super::channels::{self, Pick};
 use super::error::{LoadError, LoadWarning};
 use super::limits::Limits;
+use super::location::{Location, Medium};
 use super::stream::{Header, Piece, Stream};
 use crate::audio::{Hertz, Seconds};
 
@@ -79,10 +79,11 @@ impl Decoder {
     /// # Errors
     ///
     /// The file cannot be read or decoded, is shorter than the cut's start, or lacks the channel.
-    pub fn open(path: &Path, take: Take, load: &Load) -> Result<Self, LoadError> {
+    pub fn open(location: impl Into<Location>, take: Take, load: &Load) -> Result<Self, LoadError> {
         let Take { cut, pick, rate } = take;
         let limits = load.limits();
-        let (mut stream, first) = open_first(path, rate, &limits)?;
+        let medium = location.into().resolve(limits.bytes)?;
+        let (mut stream, first) = open_first(&medium, rate, &limits)?;
         let (rate, num_channels) = format_of(&stream)?;
         limits.check_format(stream.native_rate(rate), num_channels)?;
         if let Pick::Channel(channel) = pick
@@ -100,7 +101,7 @@ impl Decoder {
             pending = None;
             if !stream.seek(start) {
                 // Beyond the end, or lost on the way: from the start it is known for certain.
-                stream = Stream::open(path, take.rate, &limits)?;
+                stream = Stream::open(&medium, take.rate, &limits)?;
             }
         }
         let tolerance = Seconds::new(load.length_tolerance_s).unwrap_or(Seconds::ZERO).samples(rate);
@@ -238,8 +239,8 @@ impl Decoder {
 /// # Errors
 ///
 /// The file cannot be read, or it is no sound that could be decoded.
-pub fn probe(path: &Path) -> Result<Header, LoadError> {
-    probe_within(path, &Load::default().limits())
+pub fn probe(location: impl Into<Location>) -> Result<Header, LoadError> {
+    probe_within(location, &Load::default().limits())
 }
 
 /// As [`probe`], within limits of one's own.
@@ -247,8 +248,8 @@ pub fn probe(path: &Path) -> Result<Header, LoadError> {
 /// # Errors
 ///
 /// As [`probe`], or the header claims what the limits do not allow.
-pub fn probe_within(path: &Path, limits: &Limits) -> Result<Header, LoadError> {
-    let mut stream = Stream::open(path, None, limits)?;
+pub fn probe_within(location: impl Into<Location>, limits: &Limits) -> Result<Header, LoadError> {
+    let mut stream = Stream::open(&location.into().resolve(limits.bytes)?, None, limits)?;
     if let Some(header) = stream.header() {
         return Ok(header);
     }
@@ -260,8 +261,8 @@ pub fn probe_within(path: &Path, limits: &Limits) -> Result<Header, LoadError> {
 }
 
 /// A stream whose first packet is decoded.
-fn open_first(path: &Path, rate: Option<Hertz>, limits: &Limits) -> Result<(Stream, Piece), LoadError> {
-    let mut stream = Stream::open(path, rate, limits)?;
+fn open_first(medium: &Medium, rate: Option<Hertz>, limits: &Limits) -> Result<(Stream, Piece), LoadError> {
+    let mut stream = Stream::open(medium, rate, limits)?;
     if let Some(piece) = stream.advance()? {
         return Ok((stream, piece));
     }
@@ -288,7 +289,7 @@ fn format_of(stream: &Stream) -> Result<(Hertz, u16), LoadError> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use super::*;
 

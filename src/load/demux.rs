@@ -1,7 +1,6 @@
 //! Which demuxer reads a file, and which decoder its sound: symphonia's, and ours where it has none or a wrong one.
 
 use std::io;
-use std::path::Path;
 use std::sync::LazyLock;
 
 use symphonia::core::audio::Channels;
@@ -18,6 +17,7 @@ use symphonia::core::meta::MetadataOptions;
 
 use super::adpcm::AdpcmDecoder;
 use super::error::LoadError;
+use super::location::Medium;
 use super::mp4::Edits;
 use super::opus::{self, OpusDecoder};
 use super::pcm::{PcmReader, unreadable};
@@ -65,8 +65,8 @@ pub(super) struct Demuxed {
 }
 
 /// Opens a file, of which at most `bytes` bytes are read in all.
-pub(super) fn open(path: &Path, bytes: u64) -> Result<Demuxed, LoadError> {
-    let mut source = Source::open(path)?;
+pub(super) fn open(medium: &Medium, bytes: u64) -> Result<Demuxed, LoadError> {
+    let mut source = Source::open(medium)?;
     source.allow(bytes);
     if let Some(feature) = unread_format(&mut source).map_err(unreadable)? {
         return Err(LoadError::UnsupportedFormat { feature });

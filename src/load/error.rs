@@ -25,6 +25,22 @@ rejects! {
             #[source]
             source: io::Error,
         },
+        /// The bytes named by `#offset=…&length=…` are not, or not all, in the file.
+        #[error("the bytes from {offset} on, {length} of them, are not in a file of {file} bytes")]
+        not_in_file: NotInFile {
+            /// The first byte.
+            offset: u64,
+            /// How many.
+            length: u64,
+            /// The bytes of the file.
+            file: u64,
+        },
+        /// The command that should write the sound could not be run, or ended with an error.
+        #[error("the command failed: {reason}")]
+        command_failed: CommandFailed {
+            /// Its status, and what it complained of.
+            reason: String,
+        },
         /// The file holds no byte.
         #[error("the file is empty")]
         empty_file: EmptyFile,

@@ -69,7 +69,7 @@ mod tests {
     fn found(tail: &[u8]) -> u64 {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), [&EBML, tail].concat()).unwrap();
-        discard_padding(&mut Source::open(file.path()).unwrap()).unwrap()
+        discard_padding(&mut Source::open(&file.path().into()).unwrap()).unwrap()
     }
 
     #[test]

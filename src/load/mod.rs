@@ -21,6 +21,7 @@
 //! a packet without a checksum.
 //!
 //! ```text
+//! Location which bytes: a file, a part of one, what a command writes
 //! Source   bytes in large pieces
 //! demux    which demuxer and which decoder: symphonia's, or ours where it has none or a wrong one
 //! Stream   packets of all channels: where each stands (Clock), what it needs of those before (History)
@@ -39,6 +40,7 @@ mod error;
 mod flac;
 mod history;
 mod limits;
+mod location;
 mod matroska;
 mod mp4;
 mod ogg;
@@ -67,6 +69,7 @@ pub use channels::{Channels, Pick};
 pub use decoder::{Cut, Decoder, Take, probe, probe_within};
 pub use error::{LoadError, LoadWarning};
 pub use limits::Limits;
+pub use location::{Commands, Location};
 pub use quality::{Listener, Nan, Quality, QualityColumns, Silence};
 pub use stream::Header;
 

@@ -221,7 +221,7 @@ mod tests {
     fn read(bytes: &[u8]) -> Edits {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        Edits::read(&mut Source::open(file.path()).unwrap()).unwrap()
+        Edits::read(&mut Source::open(&file.path().into()).unwrap()).unwrap()
     }
 
     fn elst(entries: &[(u32, i32)]) -> Vec<u8> {

@@ -92,7 +92,7 @@ mod tests {
     fn cut(bytes: &[u8]) -> Option<u64> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        cut_page(&mut Source::open(file.path()).unwrap()).unwrap()
+        cut_page(&mut Source::open(&file.path().into()).unwrap()).unwrap()
     }
 
     fn refused(streams: &[&[u8]]) -> Option<&'static str> {
@@ -102,7 +102,7 @@ mod tests {
         bytes.extend(page(960));
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        unread(&mut Source::open(file.path()).unwrap()).unwrap().map(|error| error.code())
+        unread(&mut Source::open(&file.path().into()).unwrap()).unwrap().map(|error| error.code())
     }
 
     #[test]

@@ -267,7 +267,7 @@ pub(super) mod tests {
     pub(in crate::load) fn layout_of(bytes: &[u8]) -> Result<Option<Layout>, LoadError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        sniff::layout(&mut Source::open(file.path())?)
+        sniff::layout(&mut Source::open(&file.path().into())?)
     }
 
     /// The codec, the bytes of the sound and the samples that the header claims.

@@ -199,7 +199,7 @@ mod tests {
         let head = file_of_size(SIZE);
         std::fs::write(file.path(), &head).unwrap();
         file.as_file().set_len(head.len() as u64 + SIZE).unwrap();
-        let layout = sniffed(&mut Source::open(file.path()).unwrap()).unwrap().unwrap();
+        let layout = sniffed(&mut Source::open(&file.path().into()).unwrap()).unwrap().unwrap();
         let format = wave_format::read(&format()[8..]).unwrap();
         assert_eq!(layout, Layout::new(format, 80, Some(SIZE), 80 + SIZE));
     }

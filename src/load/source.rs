@@ -7,18 +7,21 @@ use std::path::Path;
 use symphonia::core::io::MediaSource;
 
 use super::error::{LoadError, ReadTooMuch};
+use super::location::Medium;
 
 /// Bytes a read. The demuxers' own reader asks for 1 to 32 KiB at a time and looks at the tail of a file before its head;
 /// with this most utterances are one or two system calls. Measured on a local disk: short cuts from long files take a
 /// quarter longer with 256 KiB than with 64, whole files gain nothing beyond it.
 const PIECE: u64 = 128 * 1024;
 
-/// A regular file whose length is known, behind a buffer.
+/// A regular file whose length is known, or a part of one, behind a buffer.
 pub(super) struct Source {
     file: File,
+    /// The byte of the file at which the source begins.
+    first: u64,
     len: u64,
-    /// Where the file itself stands.
-    file_at: u64,
+    /// Where the file itself stands, counted from `first`; none where that is not known.
+    file_at: Option<u64>,
     /// Where the reader stands.
     at: u64,
     /// Bytes of the file from `buffer_at` on: the first `filled` are valid.
@@ -31,27 +34,39 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Opens a file that holds at least one byte.
+    /// Opens bytes of which there is at least one.
     ///
     /// # Errors
     ///
-    /// The path leads to no file, to something else than a file, or to one that is empty or that may not be read.
-    pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
-        // Asked of the path first: to open a pipe would wait for its other end, for ever.
-        let metadata = std::fs::metadata(path).map_err(LoadError::opening)?;
-        match metadata.len() {
-            _ if !metadata.is_file() => Err(LoadError::NotAFile),
-            0 => Err(LoadError::EmptyFile),
-            len => {
-                let file = File::open(path).map_err(LoadError::opening)?;
-                let buffer = vec![0; len.min(PIECE) as usize].into_boxed_slice();
-                let (left, budget) = (u64::MAX, u64::MAX);
-                Ok(Self { file, len, file_at: 0, at: 0, buffer, buffer_at: 0, filled: 0, left, budget })
+    /// The path leads to no file, to something else than a file, or to one that is empty, that may not be read or that has not all
+    /// of the bytes.
+    pub(super) fn open(medium: &Medium) -> Result<Self, LoadError> {
+        let (file, first, len) = match medium {
+            Medium::File(path) => {
+                let (file, len) = regular(path)?;
+                (file, 0, len)
             }
+            Medium::Part { file: path, offset, length } => {
+                let (file, len) = regular(path)?;
+                if offset.checked_add(*length).is_none_or(|end| end > len) {
+                    return Err(LoadError::NotInFile { offset: *offset, length: *length, file: len });
+                }
+                (file, *offset, *length)
+            }
+            Medium::Open(file) => {
+                let len = file.metadata().map_err(LoadError::opening)?.len();
+                (file.try_clone().map_err(LoadError::opening)?, 0, len)
+            }
+        };
+        if len == 0 {
+            return Err(LoadError::EmptyFile);
         }
+        let buffer = vec![0; len.min(PIECE) as usize].into_boxed_slice();
+        let (left, budget) = (u64::MAX, u64::MAX);
+        Ok(Self { file, first, len, file_at: None, at: 0, buffer, buffer_at: 0, filled: 0, left, budget })
     }
 
-    /// The length of the file in bytes, as it was when opened.
+    /// The length in bytes, as it was when opened.
     pub(super) const fn len(&self) -> u64 {
         self.len
     }
@@ -86,16 +101,29 @@ impl Source {
         if self.left == 0 {
             return Err(io::Error::other(ReadTooMuch { bytes: self.budget }));
         }
-        if self.file_at != self.at {
-            self.file_at = self.file.seek(SeekFrom::Start(self.at))?;
+        if self.file_at != Some(self.at) {
+            self.file.seek(SeekFrom::Start(self.first + self.at))?;
         }
         self.buffer_at = self.at;
-        let room = self.buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        // What follows a part in its file is not its own.
+        let most = self.left.min(self.len - self.at);
+        let room = self.buffer.len().min(usize::try_from(most).unwrap_or(usize::MAX));
+        self.file_at = None;
         self.filled = self.file.read(&mut self.buffer[..room])?;
         self.left -= self.filled as u64;
-        self.file_at += self.filled as u64;
+        self.file_at = Some(self.at + self.filled as u64);
         Ok(())
     }
+}
+
+/// A regular file and its length.
+fn regular(path: &Path) -> Result<(File, u64), LoadError> {
+    // Asked of the path first: to open a pipe would wait for its other end, for ever.
+    let metadata = std::fs::metadata(path).map_err(LoadError::opening)?;
+    if !metadata.is_file() {
+        return Err(LoadError::NotAFile);
+    }
+    Ok((File::open(path).map_err(LoadError::opening)?, metadata.len()))
 }
 
 impl Read for Source {
@@ -148,7 +176,7 @@ mod tests {
     #[test]
     fn reads_and_seeks_give_the_bytes_of_the_file() {
         let (file, bytes) = counting(700_000);
-        let mut source = Source::open(file.path()).unwrap();
+        let mut source = Source::open(&file.path().into()).unwrap();
         for (at, len) in [(0, 10), (699_990, 10), (262_140, 10), (100, 300_000), (0, 700_000), (5, 1)] {
             let mut read = vec![0; len];
             assert!(source.read_at(at, &mut read).unwrap());
@@ -161,9 +189,25 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_file_is_all_there_is() {
+        let (file, bytes) = counting(700_000);
+        let part = |offset, length| Medium::Part { file: file.path().to_owned(), offset, length };
+        let mut source = Source::open(&part(1_000, 400_000)).unwrap();
+        let mut all = Vec::new();
+        source.read_to_end(&mut all).unwrap();
+        assert_eq!(all, bytes[1_000..401_000]);
+        assert_eq!(source.seek(SeekFrom::End(-3)).unwrap(), 399_997);
+        assert!(!source.read_at(399_999, &mut [0; 2]).unwrap());
+        for (offset, length) in [(699_999, 2), (700_001, 0), (u64::MAX, 1), (1, u64::MAX)] {
+            assert_eq!(Source::open(&part(offset, length)).err().map(|error| error.code()), Some("not_in_file"));
+        }
+        assert_eq!(Source::open(&part(7, 0)).err().map(|error| error.code()), Some("empty_file"));
+    }
+
+    #[test]
     fn what_is_no_file_with_content_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let code = |path: &Path| Source::open(path).err().map(|error| error.code());
+        let code = |path: &Path| Source::open(&path.into()).err().map(|error| error.code());
         assert_eq!(code(folder.path()), Some("not_a_file"));
         assert_eq!(code(&folder.path().join("absent.wav")), Some("not_found"));
         let empty = folder.path().join("empty.wav");
@@ -175,7 +219,7 @@ mod tests {
     fn what_is_read_of_a_file_has_an_end_even_in_circles() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), vec![7; 3 * PIECE as usize]).unwrap();
-        let mut source = Source::open(file.path()).unwrap();
+        let mut source = Source::open(&file.path().into()).unwrap();
         source.allow(5 * PIECE);
         let mut all = Vec::new();
         assert_eq!(source.read_to_end(&mut all).unwrap() as u64, 3 * PIECE);

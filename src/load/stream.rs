@@ -3,7 +3,6 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_ALAC, CODEC_ID_FLAC, CODEC_ID_OPUS};
@@ -23,6 +22,7 @@ use super::error::LoadError;
 use super::flac;
 use super::history::{Entry, History};
 use super::limits::Limits;
+use super::location::Medium;
 use super::opus::{self, OpusHead};
 use super::pcm;
 use super::source::Source;
@@ -58,7 +58,7 @@ impl Piece {
 
 /// An open file: demuxer and decoder.
 pub(super) struct Stream {
-    path: PathBuf,
+    medium: Medium,
     format: Box<dyn FormatReader>,
     container: FormatId,
     decoder: Box<dyn AudioDecoder>,
@@ -105,8 +105,8 @@ const PATIENCE: u32 = 1_000_000;
 
 impl Stream {
     /// Opens a file; Opus is decoded to `rate` if it can be.
-    pub(super) fn open(path: &Path, rate: Option<Hertz>, limits: &Limits) -> Result<Self, LoadError> {
-        let Demuxed { format, edits, padding_ns, lost_end } = demux::open(path, limits.bytes)?;
+    pub(super) fn open(medium: &Medium, rate: Option<Hertz>, limits: &Limits) -> Result<Self, LoadError> {
+        let Demuxed { format, edits, padding_ns, lost_end } = demux::open(medium, limits.bytes)?;
         let track = format.default_track(TrackType::Audio).ok_or(LoadError::NoAudioTrack)?;
         limits.check_channels(claimed_channels(track))?;
         let container = format.format_info().format;
@@ -141,7 +141,7 @@ impl Stream {
         };
         let promised = num_samples.filter(|_| is_exact);
         Ok(Self {
-            path: path.to_owned(),
+            medium: medium.clone(),
             container,
             decoder: decoder_of(&params)?,
             successor: None,
@@ -510,7 +510,7 @@ impl Stream {
         if self.container != FORMAT_ID_FLAC || missing > self.block || !self.clock.starts_at_zero() {
             return Ok(None);
         }
-        let frame = Source::open(&self.path)?;
+        let frame = Source::open(&self.medium)?;
         let frame = flac::last_frame(frame, expected, self.block).map_err(|source| LoadError::Unreadable { source })?;
         let pts = Timestamp::new(self.clock.tick_of(expected.cast_signed()));
         Ok(frame.map(|frame| Packet::new(self.track, pts, Duration::new(missing), frame)))
@@ -576,8 +576,9 @@ mod tests {
         std::fs::write(file.path(), wav).unwrap();
         // Empty packets of the track itself, and packets of another one.
         for other in [0, 1] {
-            let mut stream = Stream::open(file.path(), None, &Load::default().limits()).unwrap();
-            let Stream { format: inner, .. } = Stream::open(file.path(), None, &Load::default().limits()).unwrap();
+            let mut stream = Stream::open(&file.path().into(), None, &Load::default().limits()).unwrap();
+            let Stream { format: inner, .. } =
+                Stream::open(&file.path().into(), None, &Load::default().limits()).unwrap();
             stream.format = Box::new(Circles { inner, track: stream.track + other });
             assert_eq!(stream.advance().unwrap_err().code(), "corrupt");
         }

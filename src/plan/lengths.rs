@@ -1,14 +1,13 @@
 //! The utterances that a pipeline takes, each with its length.
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use rayon::prelude::*;
 
 use crate::audio::Seconds;
 use crate::corpus::{CorpusTable, SelectError, columns_read};
 use crate::isolation::isolated;
-use crate::load::{self, Channels, Header, Limits, Load};
+use crate::load::{self, Channels, Header, Limits, Load, Location};
 use crate::pipeline::Pipeline;
 use crate::variables::Variables;
 
@@ -51,7 +50,7 @@ fn measure(table: CorpusTable, load: &Load) -> Result<(CorpusTable, HashSet<Stri
     let lacks = |row: usize| table.duration_s(row).is_none() || (each && table.channel(row).is_none());
     let headers = (0..table.len())
         .into_par_iter()
-        .map(|row| if lacks(row) { header(&table.audio_path(row), &limits) } else { Ok(None) });
+        .map(|row| if lacks(row) { header(&table.location(row), &limits) } else { Ok(None) });
     let headers: Vec<Option<Header>> = headers.collect::<Result<_, _>>()?;
     let unreadable = (0..table.len()).filter(|row| lacks(*row) && headers[*row].is_none());
     let unreadable: HashSet<String> = unreadable.map(|row| table.id(row).to_owned()).collect();
@@ -72,10 +71,12 @@ fn measure(table: CorpusTable, load: &Load) -> Result<(CorpusTable, HashSet<Stri
 }
 
 /// What the header of a recording claims; none if it is damaged, so much that a demuxer panics even.
-fn header(path: &Path, limits: &Limits) -> Result<Option<Header>, PlanError> {
-    match isolated(|| load::probe_within(path, limits)) {
+fn header(location: &Location, limits: &Limits) -> Result<Option<Header>, PlanError> {
+    match isolated(|| load::probe_within(location, limits)) {
         Ok(Ok(header)) => Ok(Some(header)),
-        Ok(Err(source)) if source.is_world() => Err(PlanError::Unreadable { path: path.to_owned(), source }),
+        Ok(Err(source)) if source.is_world() => {
+            Err(PlanError::Unreadable { path: location.to_string().into(), source })
+        }
         Ok(Err(_)) | Err(_) => Ok(None),
     }
 }

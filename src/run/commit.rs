@@ -92,10 +92,8 @@ pub(super) fn join(folder: &DatasetFolder) -> Result<Manifest, RunError> {
     })
     .map_err(|source| RunError::file(&list, source))?;
 
-    let schema = RowSchema::of(&head.schema).ok_or_else(|| RunError::PlanFile {
-        path: folder.plan(),
-        source: PlanFileError::NoPlan,
-    })?;
+    let schema = RowSchema::of(&head.schema)
+        .ok_or_else(|| RunError::PlanFile { path: folder.plan(), source: PlanFileError::NoPlan })?;
     let data = folder.path().join("data");
     let common = pipeline.write.member().gather(&schema, folder.path(), join.shards());
     let common = common.map_err(|source| RunError::shard(&data, source))?;

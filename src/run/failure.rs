@@ -45,7 +45,10 @@ impl Failure {
         let seconds = if let Self::Keep { seconds, .. } = &self { *seconds } else { 0.0 };
         let (stage, code, message) = match self {
             Self::World { path, source } => {
-                return Err(WorldFault { path: path.unwrap_or_else(|| table.audio_path(entry.utterance)), source });
+                return Err(WorldFault {
+                    path: path.unwrap_or_else(|| table.location(entry.utterance).to_string().into()),
+                    source,
+                });
             }
             Self::Load(error) => ("load".to_owned(), error.code(), chain(&error)),
             Self::Resample(error) => ("resample".to_owned(), error.code(), chain(&error)),

@@ -103,9 +103,8 @@ impl<'p> ShardInWork<'p> {
 pub(super) fn open(plan: &Plan, folder: &Path, name: &ShardName<'_>) -> Result<Box<dyn WriteRows>, RunError> {
     let format = plan.pipeline.write.member();
     let paths = format.files(name, &plan.schema);
-    let file = |path: &String| {
-        ShardFile::create(folder, path).map_err(|source| RunError::file(&folder.join(path), source))
-    };
+    let file =
+        |path: &String| ShardFile::create(folder, path).map_err(|source| RunError::file(&folder.join(path), source));
     let files = paths.iter().map(file).collect::<Result<Vec<_>, _>>()?;
     let first = folder.join(paths.first().map_or("", String::as_str));
     format.start(&plan.schema, files).map_err(|source| RunError::shard(&first, source))

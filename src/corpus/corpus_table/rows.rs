@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use polars::prelude::{ChunkFullNull, Float64Chunked, Int64Chunked, StringChunked};
 
 use super::cells::{Cell, Cells, GrowingCells, Value, as_int};
-use super::{CorpusTable, Extra, RESERVED, STANDARD};
+use super::{CorpusTable, Extra, Origin, RESERVED, STANDARD};
 use crate::audio::Seconds;
 use crate::corpus::{CorpusError, Place, Position};
+use crate::load::Commands;
 
 /// A column that takes cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,7 @@ impl ColumnKey {
 pub(in crate::corpus) struct Rows {
     source: PathBuf,
     root: Root,
+    commands: Commands,
     keys: HashMap<String, ColumnKey>,
     /// By key: the standard columns, then the others in the order in which they came.
     columns: Vec<GrowingCells>,
@@ -76,12 +78,18 @@ impl Rows {
         Self {
             source: source.to_owned(),
             root: Root { path: root.to_owned(), canonical: root.canonicalize().ok() },
+            commands: Commands::Refuse,
             keys: STANDARD.iter().enumerate().map(|(key, name)| ((*name).to_owned(), ColumnKey(key))).collect(),
             columns: STANDARD.into_iter().map(GrowingCells::new).collect(),
             positions: Vec::new(),
             derived_ids: false,
             row: Row::default(),
         }
+    }
+
+    /// Has audio names that end in `|` run as commands: only where the pipeline file says so.
+    pub(in crate::corpus) fn allow_commands(&mut self) {
+        self.commands = Commands::Allow;
     }
 
     /// The column `name`, made where it is not there yet.
@@ -230,7 +238,8 @@ impl Rows {
         let start_s = times(columns.next(), "start_s", len);
         let duration_s = times(columns.next(), "duration_s", len);
         let table = CorpusTable {
-            root: self.root.path,
+            origins: vec![Origin { root: self.root.path, commands: self.commands }],
+            origin: Vec::new(),
             id,
             audio,
             start_s,
@@ -243,7 +252,7 @@ impl Rows {
             extras: names.into_iter().zip(columns).map(|(name, cells)| Extra { name, cells }).collect(),
         };
         let place = |row: usize| match self.positions[row] {
-            Position::Whole => Place::whole(&table.audio_path(row)),
+            Position::Whole => Place::whole(Path::new(&table.location(row).to_string())),
             position => Place { path: self.source.clone(), position },
         };
         let mut seen = HashMap::with_capacity(len);
@@ -325,8 +334,8 @@ mod tests {
         let ids: Vec<_> = (0..table.len()).map(|row| table.id(row)).collect();
         assert_eq!(ids, ["a/b.c", "x-1500-250-c1", "x-0", "x", "own"]);
         assert_eq!([table.audio(1), table.audio(4)], ["x.wav", "/elsewhere/y"]);
-        assert_eq!(table.audio_path(1), Path::new("/corpus/x.wav"));
-        assert_eq!(table.audio_path(4), Path::new("/elsewhere/y"));
+        assert_eq!(table.location(1).to_string(), "/corpus/x.wav");
+        assert_eq!(table.location(4).to_string(), "/elsewhere/y");
     }
 
     #[test]

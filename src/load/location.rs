@@ -1,0 +1,230 @@
+//! Where the bytes of a recording are: a file, a part of one, or what a command writes.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use super::error::LoadError;
+
+/// Where the bytes of a recording are. A corpus names it by a text, relative to the corpus's root:
+///
+/// | text | what it is |
+/// |---|---|
+/// | `a/b.flac` | a file |
+/// | `a/shard.tar#offset=512&length=10240` | bytes of a file: a member of an archive, read where it lies |
+/// | `sph2pipe -f wav a.sph \|` | what a command writes to its standard output |
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A file.
+    File(PathBuf),
+    /// Bytes of a file.
+    Part {
+        /// The file.
+        file: PathBuf,
+        /// The first byte.
+        offset: u64,
+        /// How many.
+        length: u64,
+    },
+    /// A command, without the `|` at its end. Whoever names it answers for it: see [`Location::of`].
+    Command(String),
+}
+
+/// Whether texts that end in `|` are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Commands {
+    /// They are names of files, as any other.
+    #[default]
+    Refuse,
+    /// They are commands.
+    Allow,
+}
+
+impl Location {
+    /// What a corpus whose recordings lie below `root` means by `audio`. A URL stays as it is.
+    #[must_use]
+    pub fn of(root: &Path, audio: &str, commands: Commands) -> Self {
+        if commands == Commands::Allow
+            && let Some(command) = audio.trim_end().strip_suffix('|')
+        {
+            return Self::Command(command.trim_end().to_owned());
+        }
+        let whole = |name: &str| if name.contains("://") { PathBuf::from(name) } else { root.join(name) };
+        let part = || {
+            let (file, part) = audio.rsplit_once('#')?;
+            let (offset, length) = part.strip_prefix("offset=")?.split_once("&length=")?;
+            Some(Self::Part { file: whole(file), offset: offset.parse().ok()?, length: length.parse().ok()? })
+        };
+        part().unwrap_or_else(|| Self::File(whole(audio)))
+    }
+
+    /// The file that must be there; of a command, none.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) | Self::Part { file, .. } => Some(file),
+            Self::Command(_) => None,
+        }
+    }
+
+    /// The bytes, ready to be read as often as need be: a command is run once, now, for at most `most` bytes of output.
+    pub(super) fn resolve(&self, most: u64) -> Result<Medium, LoadError> {
+        match self {
+            Self::File(file) => Ok(Medium::File(file.clone())),
+            Self::Part { file, offset, length } => {
+                Ok(Medium::Part { file: file.clone(), offset: *offset, length: *length })
+            }
+            Self::Command(command) => output_of(command, most).map(Arc::new).map(Medium::Open),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => file.display().fmt(f),
+            Self::Part { file, offset, length } => write!(f, "{}#offset={offset}&length={length}", file.display()),
+            Self::Command(command) => write!(f, "{command} |"),
+        }
+    }
+}
+
+impl From<&Path> for Location {
+    fn from(file: &Path) -> Self {
+        Self::File(file.to_owned())
+    }
+}
+
+impl From<&PathBuf> for Location {
+    fn from(file: &PathBuf) -> Self {
+        Self::File(file.clone())
+    }
+}
+
+impl From<&Location> for Location {
+    fn from(location: &Location) -> Self {
+        location.clone()
+    }
+}
+
+/// Bytes that can be read, several times if need be.
+#[derive(Debug, Clone)]
+pub(super) enum Medium {
+    /// A file, opened each time.
+    File(PathBuf),
+    /// Bytes of a file.
+    Part {
+        /// The file.
+        file: PathBuf,
+        /// The first byte.
+        offset: u64,
+        /// How many.
+        length: u64,
+    },
+    /// A file that has no name any more.
+    Open(Arc<File>),
+}
+
+impl From<&Path> for Medium {
+    fn from(file: &Path) -> Self {
+        Self::File(file.to_owned())
+    }
+}
+
+/// What of a command's complaint is told.
+const COMPLAINT: u64 = 2_000;
+
+/// Runs a command and gives what it wrote, in a file without a name.
+fn output_of(command: &str, most: u64) -> Result<File, LoadError> {
+    let failed = |source: io::Error| LoadError::CommandFailed { reason: source.to_string() };
+    let mut command = parsed(command).ok_or_else(|| LoadError::CommandFailed { reason: "it is empty".to_owned() })?;
+    let mut spool = tempfile::tempfile().map_err(|source| LoadError::Unreadable { source })?;
+    let mut complaint = tempfile::tempfile().map_err(|source| LoadError::Unreadable { source })?;
+    let stderr = complaint.try_clone().map_err(|source| LoadError::Unreadable { source })?;
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().map_err(failed)?;
+    let copied = match child.stdout.take() {
+        Some(stdout) => io::copy(&mut stdout.take(most.saturating_add(1)), &mut spool),
+        None => Ok(0),
+    };
+    if !matches!(copied, Ok(copied) if copied <= most) {
+        // It may still want to write. If it cannot be killed, it has ended.
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(failed)?;
+    if copied.map_err(|source| LoadError::Unreadable { source })? > most {
+        return Err(LoadError::TooMuchData { mib: most >> 20 });
+    }
+    if !status.success() {
+        let mut text = Vec::new();
+        // Only so that more can be said: without it there is the status.
+        let _ = complaint.rewind().and_then(|()| complaint.take(COMPLAINT).read_to_end(&mut text));
+        let text = String::from_utf8_lossy(&text).split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = if text.is_empty() { String::new() } else { format!(": {text}") };
+        return Err(LoadError::CommandFailed { reason: format!("{status}{said}") });
+    }
+    Ok(spool)
+}
+
+/// A command line made ready: without a shell where it is nothing but words.
+fn parsed(line: &str) -> Option<Command> {
+    let shell = line.contains(|letter| "|&;<>()$`*?[]{}~#!\n".contains(letter));
+    let words = if shell { None } else { shlex::split(line) };
+    let mut words = match words {
+        Some(words) => words,
+        None => ["sh", "-c", line].map(str::to_owned).to_vec(),
+    }
+    .into_iter();
+    let mut command = Command::new(words.next()?);
+    command.args(words);
+    Some(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(audio: &str) -> Location {
+        Location::of(Path::new("/corpus"), audio, Commands::Allow)
+    }
+
+    #[test]
+    fn a_text_names_a_file_a_part_of_one_or_a_command() {
+        assert_eq!(of("a/b.wav"), Location::File("/corpus/a/b.wav".into()));
+        assert_eq!(of("/a#1.wav"), Location::File("/a#1.wav".into()));
+        assert_eq!(of("https://host/a.wav"), Location::File("https://host/a.wav".into()));
+        let part = Location::Part { file: "/corpus/x.tar".into(), offset: 512, length: 7 };
+        assert_eq!(of("x.tar#offset=512&length=7"), part);
+        assert_eq!(of("x.tar#offset=-1&length=7"), Location::File("/corpus/x.tar#offset=-1&length=7".into()));
+        assert_eq!(of("sox a.wav -t wav - | "), Location::Command("sox a.wav -t wav -".to_owned()));
+        let refused = Location::of(Path::new("/corpus"), "rm -r x |", Commands::Refuse);
+        assert_eq!(refused, Location::File("/corpus/rm -r x |".into()));
+        for audio in ["/a/b.wav", "/x.tar#offset=512&length=7", "true |"] {
+            assert_eq!(of(audio).to_string(), audio);
+        }
+    }
+
+    fn output(command: &str, most: u64) -> Result<Vec<u8>, LoadError> {
+        let mut file = output_of(command, most)?;
+        let mut bytes = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        Ok(bytes)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_output_of_a_command_is_what_it_writes() {
+        assert_eq!(output("printf 'a b'", 10).unwrap(), b"a b");
+        assert_eq!(output("printf abc | tr b x", 10).unwrap(), b"axc");
+        assert_eq!(output("printf abc", 2).unwrap_err().code(), "too_much_data");
+        assert_eq!(output("cat /dev/zero", 1 << 20).unwrap_err().code(), "too_much_data");
+        let failed = output("ls /no/such/file", 10).unwrap_err();
+        assert_eq!(failed.code(), "command_failed");
+        assert!(failed.to_string().contains("/no/such/file"), "{failed}");
+        assert_eq!(output("no-such-command", 10).unwrap_err().code(), "command_failed");
+        assert_eq!(output("", 10).unwrap_err().code(), "command_failed");
+    }
+}
