@@ -43,6 +43,16 @@ pub(super) fn members(path: &Path) -> Result<Members, CorpusError> {
     Ok(Members { path: path.to_owned(), file, length, next: 0, is_done: false })
 }
 
+/// The member of the archive `path` whose first header begins at `byte`; none where the archive ends there.
+pub(super) fn member_at(path: &Path, byte: u64) -> Result<Option<Member>, CorpusError> {
+    let mut members = members(path)?;
+    if byte > members.length {
+        return Err(members.malformed(byte, format!("the archive ends before, at byte {}", members.length)));
+    }
+    members.next = byte;
+    members.next_member()
+}
+
 /// The members of an archive, read one header at a time.
 ///
 /// Folders are passed over. Links, devices and sparse files are errors, as their data is elsewhere or in pieces. The end
@@ -347,6 +357,20 @@ mod tests {
         assert!(message.contains("byte 0: `a.txt` has 5 bytes, but at most 4 are read"), "{message}");
         assert_eq!(members.next().unwrap().unwrap().name, "b.txt");
         assert!(members.next().is_none());
+    }
+
+    #[test]
+    fn a_member_is_found_by_the_byte_of_its_header() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let bytes = archive(&[("a.txt", b"hello"), ("b.txt", b"you")]);
+        std::fs::write(file.path(), &bytes).unwrap();
+        let second = member_at(file.path(), 1024).unwrap().unwrap();
+        assert_eq!((second.name.as_str(), second.offset, second.length), ("b.txt", 1536, 3));
+        assert_eq!(member_at(file.path(), bytes.len() as u64).unwrap(), None);
+        for (byte, wrong) in [(512, "checksum"), (1 << 60, "ends before")] {
+            let message = member_at(file.path(), byte).unwrap_err().to_string();
+            assert!(message.contains(&format!("byte {byte}: ")) && message.contains(wrong), "{message}");
+        }
     }
 
     #[test]
