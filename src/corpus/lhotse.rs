@@ -179,9 +179,10 @@ fn read_cuts(path: &Path, sound: &Sound) -> Result<CorpusTable, CorpusError> {
             return Err(CorpusError::malformed(place, reason));
         };
         recording.check(&place)?;
+        let supervisions = cut.supervisions(&place)?;
         for pick in recording.picks(cut.channel.numbers(), &place)? {
             let audio = recording.audio(&pick, sound, &place)?;
-            put_cut(&mut rows, (&place, Position::Line(number)), &cut, &pick, &audio)?;
+            put_cut(&mut rows, Position::Line(number), (&cut, &supervisions), &pick, &audio)?;
         }
     }
     rows.finish()
@@ -343,7 +344,8 @@ mod tests {
 
     #[test]
     fn channels_are_places_in_files() {
-        let mono = r#"{"id": "m", "sources": [{"type": "file", "channels": [3], "source": "m.wav"}], "transforms": []}"#;
+        let mono =
+            r#"{"id": "m", "sources": [{"type": "file", "channels": [3], "source": "m.wav"}], "transforms": []}"#;
         let lines = [
             cut("mono", "3", mono, ""),
             cut("one", "0", STEREO, ""),
@@ -516,7 +518,11 @@ mod tests {
             ("\"id\": \"good\"", "\"id\": \"a\", \"id\": \"b\"", "line 2: `id` is given twice"),
             ("[0, 1], \"source\"", "\"a\", \"source\"", "line 2: `recording.sources[0].channels`: must be a channel's"),
             ("\"st.wav\"", "7", "line 2: `recording.sources[0].source`: invalid type: integer `7`"),
-            ("\"type\": \"MonoCut\"", "\"type\": \"MonoCut\", \"supervisions\": [7]", "line 2: `supervisions[0]`: invalid"),
+            (
+                "\"type\": \"MonoCut\"",
+                "\"type\": \"MonoCut\", \"supervisions\": [7]",
+                "line 2: `supervisions[0]`: invalid",
+            ),
             ("\"type\": \"MonoCut\"", "\"type\": 7", "line 2: a cut of the unknown type"),
             ("\"good\"", "\"good\"", "the id `good` is given twice"),
         ] {
@@ -530,7 +536,12 @@ mod tests {
 
     #[test]
     fn a_row_names_cuts_or_recordings() {
-        for row in [r"{}", r#"{"cuts": "a", "recordings": "b"}"#, r#"{"supervisions": "a"}"#, r#"{"cuts": "a", "supervisions": "b"}"#] {
+        for row in [
+            r"{}",
+            r#"{"cuts": "a", "recordings": "b"}"#,
+            r#"{"supervisions": "a"}"#,
+            r#"{"cuts": "a", "supervisions": "b"}"#,
+        ] {
             let message = serde_json::from_str::<Lhotse>(row).unwrap_err().to_string();
             assert!(message.contains("either `cuts`, or `recordings`"), "{message}");
         }

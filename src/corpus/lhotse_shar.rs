@@ -2,14 +2,14 @@
 //!
 //! <https://lhotse.readthedocs.io/en/latest/shar.html>; read is what Lhotse 1.33 writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::archive::{self, Member as File, members};
+use super::archive::{self, members};
 use super::corpus_table::{CorpusTable, Rows};
 use super::jsonl::json_lines::JsonLines;
 use super::lhotse::Pick;
@@ -51,6 +51,9 @@ impl ReadCorpus for LhotseShar {
     }
 }
 
+/// The field with the cuts themselves.
+const CUTS: &str = "cuts";
+
 /// The field with the sound of the cuts.
 const RECORDING: &str = "recording";
 
@@ -76,8 +79,8 @@ fn parts(name: &str) -> Option<(&str, &str, &str)> {
     (!field.is_empty()).then_some((field, number, ending))
 }
 
-/// The shards of a folder in their order, each with all files that there must be.
-fn shards(dir: &Path) -> Result<Vec<Shard>, CorpusError> {
+/// The names in a folder, in the order of their bytes.
+fn names(dir: &Path) -> Result<Vec<String>, CorpusError> {
     if !dir.is_dir() {
         return Err(CorpusError::NoFolder { path: dir.to_owned() });
     }
@@ -85,67 +88,76 @@ fn shards(dir: &Path) -> Result<Vec<Shard>, CorpusError> {
     let mut names = Vec::new();
     for entry in dir.read_dir().map_err(unread)? {
         let name = entry.map_err(unread)?.file_name();
-        let name = name.into_string().map_err(|name| CorpusError::NameNotUtf8 { path: dir.join(name) })?;
-        names.push(name);
+        names.push(name.into_string().map_err(|name| CorpusError::NameNotUtf8 { path: dir.join(name) })?);
     }
     names.sort_unstable();
+    Ok(names)
+}
+
+/// The shards of a folder in their order, each with all files that there must be.
+fn shards(dir: &Path) -> Result<Vec<Shard>, CorpusError> {
     let mut shards: BTreeMap<Number, Shard> = BTreeMap::new();
-    let mut fields: Vec<&str> = Vec::new();
-    for name in &names {
-        let Some((field, number, ending)) = parts(name) else { continue };
+    for name in names(dir)? {
+        let Some((field, number, ending)) = parts(&name) else { continue };
         let is_lines = matches!(ending, "jsonl" | "jsonl.gz");
-        if !is_lines && !(field == RECORDING && ending == "tar") {
-            continue;
-        }
         if field == RECORDING && is_lines {
             let reason = "recordings in JSON lines are not read here, only those in `recording.*.tar`";
-            return Err(CorpusError::malformed(Place::whole(&dir.join(name)), reason));
+            return Err(CorpusError::malformed(Place::whole(&dir.join(&name)), reason));
+        }
+        if !is_lines && (field, ending) != (RECORDING, "tar") {
+            continue;
         }
         let shard = shards.entry((number.len(), number.to_owned())).or_default();
         let before = match field {
-            "cuts" => shard.cuts.replace(name.clone()),
+            CUTS => shard.cuts.replace(name.clone()),
             RECORDING => shard.recording.replace(name.clone()),
-            other => {
-                if !fields.contains(&other) {
-                    fields.push(other);
-                }
-                shard.fields.insert(other.to_owned(), name.clone())
-            }
+            other => shard.fields.insert(other.to_owned(), name.clone()),
         };
         if let Some(before) = before {
             let reason = format!("`{before}` and `{name}` are the same shard: remove one of them");
             return Err(CorpusError::malformed(Place::whole(dir), reason));
         }
     }
-    let malformed = |reason: String| Err(CorpusError::malformed(Place::whole(dir), reason));
+    check(&shards).map_err(|reason| CorpusError::malformed(Place::whole(dir), reason))?;
+    Ok(shards.into_values().collect())
+}
+
+/// The most missing files that an error names.
+const MOST_NAMED: usize = 10;
+
+/// Checks that every shard has a file of every field; else what is missing.
+fn check(shards: &BTreeMap<Number, Shard>) -> Result<(), String> {
     if shards.values().all(|shard| shard.cuts.is_none()) {
-        return malformed("no `cuts.000000.jsonl.gz` or `cuts.jsonl.gz`: this is no Lhotse Shar folder".to_owned());
+        return Err("no `cuts.000000.jsonl.gz` or `cuts.jsonl.gz`: this is no Lhotse Shar folder".to_owned());
     }
     if shards.values().all(|shard| shard.recording.is_none()) {
-        return malformed(
+        return Err(
             "no `recording.000000.tar`: these shards have no field `recording`. Write them with one, or read cuts whose sound is in files of their own with `lhotse: { cuts: … }`"
                 .to_owned(),
         );
     }
+    let fields: BTreeSet<&str> = shards.values().flat_map(|shard| shard.fields.keys().map(String::as_str)).collect();
     let mut missing = Vec::new();
-    for ((_, number), shard) in &shards {
+    for ((_, number), shard) in shards {
         let dot = if number.is_empty() { "" } else { "." };
-        if shard.cuts.is_none() {
-            missing.push(format!("`cuts{dot}{number}.jsonl.gz`"));
-        }
-        if shard.recording.is_none() {
-            missing.push(format!("`recording{dot}{number}.tar`"));
-        }
-        let without = fields.iter().filter(|field| !shard.fields.contains_key(**field));
-        missing.extend(without.map(|field| format!("`{field}{dot}{number}.jsonl.gz`")));
+        let mut must_have = |field: &str, ending: &str, is_there: bool| {
+            if !is_there {
+                missing.push(format!("`{field}{dot}{number}.{ending}`"));
+            }
+        };
+        must_have(CUTS, "jsonl.gz", shard.cuts.is_some());
+        must_have(RECORDING, "tar", shard.recording.is_some());
+        fields.iter().for_each(|field| must_have(field, "jsonl.gz", shard.fields.contains_key(*field)));
     }
-    if missing.is_empty() {
-        return Ok(shards.into_values().collect());
+    let more = missing.len().saturating_sub(MOST_NAMED);
+    missing.truncate(MOST_NAMED);
+    let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    match &missing[..] {
+        [] => Ok(()),
+        missing => {
+            Err(format!("each shard must have a file of every field; missing: {}{and_more}", missing.join(", ")))
+        }
     }
-    let (count, most) = (missing.len(), 10);
-    missing.truncate(most);
-    let and_more = if count > most { format!(" and {} more", count - most) } else { String::new() };
-    malformed(format!("each shard must have a file of every field; missing: {}{and_more}", missing.join(", ")))
 }
 
 /// A shard while it is read.
@@ -209,8 +221,9 @@ impl Reading {
                 None => vec![Pick::WHOLE],
             };
             let audio = archive::reference(&self.tar_name, &data);
+            let supervisions = cut.supervisions(&place)?;
             for pick in picks {
-                put_cut(rows, (&place, Position::Whole), &cut, &pick, &audio)?;
+                put_cut(rows, Position::Whole, (&cut, &supervisions), &pick, &audio)?;
             }
         }
         if let (Some(member), _) = next()? {
@@ -234,13 +247,13 @@ impl Reading {
     }
 
     /// Checks that a pair of members is the recording of a cut.
-    fn check(&self, id: &str, cut: &Place, data: &File, meta: &File) -> Result<(), CorpusError> {
-        let stem = |member: &'_ File| {
+    fn check(&self, id: &str, cut: &Place, data: &archive::Member, meta: &archive::Member) -> Result<(), CorpusError> {
+        let parts = |member: &archive::Member| {
             let name = member.name.strip_prefix("./").unwrap_or(&member.name);
             name.rsplit_once('.').map(|(stem, ending)| (stem.to_owned(), ending.to_owned()))
         };
         for member in [data, meta] {
-            if stem(member).is_none_or(|(stem, _)| stem != id) {
+            if parts(member).is_none_or(|(stem, _)| stem != id) {
                 let reason = format!(
                     "the member `{}` stands where the recording of the cut `{id}` should be, {cut}",
                     member.name
@@ -248,7 +261,7 @@ impl Reading {
                 return Err(CorpusError::malformed(Place::byte(&self.tar, member.at), reason));
             }
         }
-        let ending = |member| stem(member).map(|(_, ending)| ending).unwrap_or_default();
+        let ending = |member| parts(member).map(|(_, ending)| ending).unwrap_or_default();
         let reason = match (ending(data).as_str(), ending(meta).as_str()) {
             ("nodata", _) | (_, "nometa") => format!("the cut `{id}`, {cut}, has no recording: leave such cuts out"),
             ("json", _) => format!("`{}` stands where the sound should be, which comes before its JSON", data.name),
@@ -373,7 +386,10 @@ mod tests {
             read(&[("cuts.jsonl", cuts.as_bytes()), ("recording.tar", &tar), ("snr.jsonl", lines.as_bytes())])
         };
         let table = with("{\"cut_id\": \"a\", \"snr\": 1.5}\n{\"cut_id\": \"b\"}").unwrap();
-        assert_eq!((table.cell("snr", 0).unwrap().1, table.cell("snr", 1).unwrap().1), (Value::Float64(1.5), Value::Null));
+        assert_eq!(
+            (table.cell("snr", 0).unwrap().1, table.cell("snr", 1).unwrap().1),
+            (Value::Float64(1.5), Value::Null)
+        );
         for (lines, wrong) in [
             ("{\"cut_id\": \"b\"}\n{\"cut_id\": \"a\"}", "snr.jsonl`, line 1: `cut_id` names the cut \"b\", but"),
             ("{\"cut_id\": \"a\"}", "snr.jsonl`: no line for the cut `b`"),
@@ -420,8 +436,10 @@ mod tests {
         assert!(other.contains("cuts.000000.jsonl`, line 2"), "{other}");
         assert!(with(&[]).contains("byte 1538: the archive ends before the recording of `b`"), "{}", with(&[]));
         assert!(with(&[("b.wav", "1")]).contains("the archive ends before the recording of `b`"));
-        assert!(with(&[("b.nodata", ""), ("b.nometa", "")]).contains("the cut `b`, ") );
-        assert!(with(&[("b.json", ""), ("b.wav", "")]).contains("byte 2048: `b.json` stands where the sound should be"));
+        assert!(with(&[("b.nodata", ""), ("b.nometa", "")]).contains("the cut `b`, "));
+        assert!(
+            with(&[("b.json", ""), ("b.wav", "")]).contains("byte 2048: `b.json` stands where the sound should be")
+        );
         assert!(with(&[("b.wav", ""), ("b.txt", "")]).contains("is not followed by its JSON, but by `b.txt`"));
         let more = with(&[("b.wav", ""), ("b.json", ""), ("c.wav", "")]);
         assert!(more.contains("byte 3072: `c.wav`: the archive has more members than"), "{more}");

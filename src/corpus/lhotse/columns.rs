@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::manifest::{Cut, Supervision, typed};
+use super::manifest::{Cut, Supervision};
 use super::recording::Pick;
 use crate::corpus::corpus_table::{Cell, ColumnKey, RESERVED, Rows, STANDARD, Value};
 use crate::corpus::jsonl::json_lines::put_json;
-use crate::corpus::{CorpusError, Place, Position};
+use crate::corpus::{CorpusError, Position};
 
 /// Columns that these readers fill themselves, beside the standard ones.
 const OWN: [&str; 5] = ["gender", "recording_id", "supervision_id", "supervisions", "alignment"];
@@ -85,7 +85,7 @@ pub(super) fn begin(rows: &mut Rows, position: Position, span: &Span<'_>) -> Res
 
 /// What a supervision says of the row, but for its id.
 pub(super) fn put_supervision(rows: &mut Rows, supervision: &Supervision) -> Result<(), CorpusError> {
-    rows_of_words(rows, |word| word(supervision).map(str::to_owned))?;
+    put_words(rows, |word| word(supervision))?;
     put_text(rows, "text", supervision.text.as_deref())?;
     if let Some(alignment) = supervision.alignment.as_ref().filter(|alignment| !alignment.is_empty()) {
         let key = rows.column("alignment")?;
@@ -100,49 +100,46 @@ pub(super) fn put_supervision(rows: &mut Rows, supervision: &Supervision) -> Res
 /// One of the words that a supervision has beside its text.
 type Word = fn(&Supervision) -> Option<&str>;
 
-fn rows_of_words(rows: &mut Rows, value: impl Fn(Word) -> Option<String>) -> Result<(), CorpusError> {
+fn put_words<'a>(rows: &mut Rows, value: impl Fn(Word) -> Option<&'a str>) -> Result<(), CorpusError> {
     let words: [(&str, Word); 3] = [
         ("speaker", |supervision| supervision.speaker.as_deref()),
         ("language", |supervision| supervision.language.as_deref()),
         ("gender", |supervision| supervision.gender.as_deref()),
     ];
     for (column, word) in words {
-        put_text(rows, column, value(word).as_deref())?;
+        put_text(rows, column, value(word))?;
     }
     Ok(())
 }
 
-/// Adds the row of one pick of a cut.
+/// Adds the row of one pick of a cut, whose supervisions are parsed already.
 pub(in crate::corpus) fn put_cut(
     rows: &mut Rows,
-    (place, position): (&Place, Position),
-    cut: &Cut,
+    position: Position,
+    (cut, supervisions): (&Cut, &[Supervision]),
     pick: &Pick,
     audio: &str,
 ) -> Result<(), CorpusError> {
     let span = Span { id: &cut.id, audio, pick, start: cut.start, duration: Some(cut.duration) };
-    let mut supervisions = Vec::with_capacity(cut.supervisions.len());
-    for (number, json) in cut.supervisions.iter().enumerate() {
-        let supervision: Supervision = typed(place, &format!("supervisions[{number}]"), json.clone())?;
-        if pick.one_of.is_none_or(|channel| supervision.channel.position(channel).is_some()) {
-            supervisions.push((supervision, json));
-        }
-    }
     begin(rows, position, &span)?;
     put_text(rows, "recording_id", cut.recording.as_ref().map(|recording| recording.id.as_str()))?;
     for fields in [cut.custom.as_ref(), Some(&cut.further)].into_iter().flatten() {
         put_fields(rows, fields)?;
     }
-    match &supervisions[..] {
+    let counts =
+        |supervision: &Supervision| pick.one_of.is_none_or(|channel| supervision.channel.position(channel).is_some());
+    let with_json = supervisions.iter().zip(&cut.supervisions);
+    let mut supervisions: Vec<_> = with_json.filter(|(supervision, _)| counts(supervision)).collect();
+    match supervisions[..] {
         [] => {}
         [(supervision, _)] => {
             put_text(rows, "supervision_id", Some(&supervision.id))?;
             put_supervision(rows, supervision)?;
         }
-        [(first, _), others @ ..] => {
-            rows_of_words(rows, |word| {
+        [(first, _), ref others @ ..] => {
+            put_words(rows, |word| {
                 let agreed = others.iter().all(|(other, _)| word(other) == word(first));
-                word(first).filter(|_| agreed).map(str::to_owned)
+                word(first).filter(|_| agreed)
             })?;
             let all = Json::Array(supervisions.iter().map(|(_, json)| (*json).clone()).collect());
             let key = rows.column("supervisions")?;

@@ -28,7 +28,7 @@ pub(in crate::corpus) struct Cut {
 
 /// What is said in a part of a recording, or of a cut.
 #[derive(Debug, Deserialize)]
-pub(super) struct Supervision {
+pub(in crate::corpus) struct Supervision {
     #[serde(deserialize_with = "word")]
     pub(super) id: String,
     #[serde(deserialize_with = "word")]
@@ -163,5 +163,11 @@ impl Cut {
             ),
             None => malformed("no cut: the field `type` is missing"),
         }
+    }
+
+    /// The supervisions of the cut, in its order.
+    pub(in crate::corpus) fn supervisions(&self, place: &Place) -> Result<Vec<Supervision>, CorpusError> {
+        let all = self.supervisions.iter().enumerate();
+        all.map(|(number, json)| typed(place, &format!("supervisions[{number}]"), json.clone())).collect()
     }
 }
