@@ -1,10 +1,12 @@
-//! Files with a JSON object a line, read line by line so that a bad one is named by its number.
+//! Files with a JSON object a line, read line by line so that a bad one is named by its number. Those that are compressed
+//! with gzip are known by their first bytes.
 
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
+use flate2::bufread::MultiGzDecoder;
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
 use serde_json::Value as Json;
@@ -12,10 +14,15 @@ use serde_json::Value as Json;
 use crate::corpus::corpus_table::{Cell, ColumnKey, Rows, Value};
 use crate::corpus::{CorpusError, Place};
 
-/// A file with a JSON object a line; blank lines are skipped.
+/// The most bytes that a line may have: those of real manifests take some kilobytes, and a small gzip file could hold one
+/// that fills the memory.
+const MOST_LINE: u64 = 64 << 20;
+
+/// A file with a JSON object a line, in gzip or not; blank lines are skipped.
 pub(in crate::corpus) struct JsonLines {
     path: PathBuf,
-    file: BufReader<File>,
+    text: Box<dyn BufRead>,
+    is_gzip: bool,
     bytes: Vec<u8>,
     number: u64,
 }
@@ -25,18 +32,41 @@ pub(in crate::corpus) type Line = (u64, Vec<(String, Json)>);
 
 impl JsonLines {
     pub(in crate::corpus) fn open(path: &Path) -> Result<Self, CorpusError> {
-        let file = File::open(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), file: BufReader::new(file), bytes: Vec::new(), number: 0 })
+        let unread = |source| CorpusError::Read { path: path.to_owned(), source };
+        let mut file = BufReader::new(File::open(path).map_err(unread)?);
+        let is_gzip = file.fill_buf().map_err(unread)?.starts_with(b"\x1f\x8b");
+        let text: Box<dyn BufRead> =
+            if is_gzip { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) };
+        Ok(Self { path: path.to_owned(), text, is_gzip, bytes: Vec::new(), number: 0 })
+    }
+
+    /// Why the line after those read cannot be read.
+    fn unread(&self, source: io::Error) -> CorpusError {
+        let damage = match source.kind() {
+            io::ErrorKind::UnexpectedEof => "ends early: it is cut off",
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => "is damaged",
+            _ => return CorpusError::Read { path: self.path.clone(), source },
+        };
+        if self.is_gzip {
+            let place = Place::line(&self.path, self.number + 1);
+            CorpusError::malformed(place, format!("the gzip stream {damage}"))
+        } else {
+            CorpusError::Read { path: self.path.clone(), source }
+        }
     }
 
     fn next_line(&mut self) -> Result<Option<Line>, CorpusError> {
         loop {
             self.bytes.clear();
-            let read = self.file.read_until(b'\n', &mut self.bytes);
-            if read.map_err(|source| CorpusError::Read { path: self.path.clone(), source })? == 0 {
+            let read = self.text.by_ref().take(MOST_LINE + 1).read_until(b'\n', &mut self.bytes);
+            if read.map_err(|source| self.unread(source))? == 0 {
                 return Ok(None);
             }
             self.number += 1;
+            if self.bytes.len() as u64 > MOST_LINE {
+                let reason = format!("the line has more than {} MiB: it is no line of a manifest", MOST_LINE >> 20);
+                return Err(CorpusError::malformed(Place::line(&self.path, self.number), reason));
+            }
             // Windows editors mark UTF-8 with these three bytes at the start of a file.
             let mark: &[u8] = if self.number == 1 { b"\xef\xbb\xbf" } else { b"" };
             let line = self.bytes.strip_prefix(mark).unwrap_or(&self.bytes);
