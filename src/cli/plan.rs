@@ -49,6 +49,14 @@ impl Plan {
             ),
             None => "unknown: none of the utterances tried could be used".to_owned(),
         };
+        let parts: Vec<String> = (0..plan.parts.len())
+            .filter_map(|part| {
+                let name = plan.part_name(part)?;
+                let entries = plan.shards[plan.parts[part].clone()].iter().map(ExactSizeIterator::len).sum::<usize>();
+                Some(format!("{name} {}", count(entries as u64)))
+            })
+            .collect();
+        let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
         print(&format!(
             "{}\n  {:<11} {}\n  {:<11} {}\n  {:<11} {}\n  {:<11} {}\n  {:<11} {}\n  {:<11} {}\n  {:<11} {}\n",
             shown(&folder.plan()),
@@ -61,7 +69,7 @@ impl Plan {
                     format!("{:.2}, and {} of unknown length", plan.hours(), counted(unknown as u64, "utterance")),
             },
             if plan.pipeline.segment.is_empty() { "rows" } else { "before cuts" },
-            count(plan.num_entries() as u64),
+            format_args!("{}{parts}", count(plan.num_entries() as u64)),
             "shards",
             count(plan.shards.len() as u64),
             "size",

@@ -117,6 +117,12 @@ impl CorpusTable {
         Location::of(root, self.audio(row), *commands)
     }
 
+    /// Where the tests find a recording.
+    #[cfg(test)]
+    pub(in crate::corpus) fn audio_path(&self, row: usize) -> PathBuf {
+        self.location(row).to_string().into()
+    }
+
     /// Where in the recording the utterance begins, in seconds; none is at its start.
     #[must_use]
     pub fn start_s(&self, row: usize) -> Option<f64> {

@@ -22,8 +22,9 @@ pub(super) use self::recording::Pick;
 use self::recording::{Recording, Sound};
 use super::corpus_table::{CorpusTable, Rows};
 use super::jsonl::json_lines::JsonLines;
-use super::{Commands, CorpusError, Place, Position, ReadCorpus};
+use super::{CorpusError, Place, Position, ReadCorpus};
 use crate::family::Member;
+use crate::load::Commands;
 use crate::variables::{Template, Variables};
 
 /// Manifests of Lhotse: cuts, or recordings and supervisions.
@@ -170,6 +171,7 @@ impl ReadCorpus for Lhotse {
 
 fn read_cuts(path: &Path, sound: &Sound) -> Result<CorpusTable, CorpusError> {
     let mut rows = Rows::new(path, &sound.root);
+    rows.set_commands(sound.commands);
     for line in JsonLines::open(path)? {
         let (number, fields) = line?;
         let place = Place::line(path, number);
@@ -204,6 +206,7 @@ fn recordings(path: &Path) -> Result<impl Iterator<Item = Result<(u64, Recording
 
 fn read_recordings(path: &Path, sound: &Sound) -> Result<CorpusTable, CorpusError> {
     let mut rows = Rows::new(path, &sound.root);
+    rows.set_commands(sound.commands);
     for recording in recordings(path)? {
         let (number, recording) = recording?;
         let place = Place::line(path, number);
@@ -229,6 +232,7 @@ fn read_supervisions(path: &Path, recordings_path: &Path, sound: &Sound) -> Resu
         }
     }
     let mut rows = Rows::new(path, &sound.root);
+    rows.set_commands(sound.commands);
     for line in JsonLines::open(path)? {
         let (number, fields) = line?;
         let place = Place::line(path, number);

@@ -2,7 +2,6 @@
 
 #[cfg_attr(not(test), expect(dead_code, reason = "readers of archives come next"))]
 mod archive;
-mod commands;
 mod contract;
 mod corpus_table;
 mod error;
@@ -15,7 +14,6 @@ mod librispeech;
 mod table;
 
 pub use audio_folder::{NamePattern, NamePatternError};
-pub use commands::Commands;
 pub use contract::ReadCorpus;
 pub use corpus_table::{CorpusTable, Kind, RowCondition, SelectError, Value, columns_read};
 pub use error::{CorpusError, Place, Position};

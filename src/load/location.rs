@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::error::LoadError;
 
 /// Where the bytes of a recording are. A corpus names it by a text, relative to the corpus's root:
@@ -33,13 +36,15 @@ pub enum Location {
     Command(String),
 }
 
-/// Whether texts that end in `|` are run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Whether sound that is the output of a command may be had by running it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Commands {
-    /// They are names of files, as any other.
+    /// A command in the source is an error.
     #[default]
     Refuse,
-    /// They are commands.
+    /// Commands are run with the rights of whoever runs wavemill, without a shell where they are plain words: allow them only
+    /// where the source is trusted.
     Allow,
 }
 

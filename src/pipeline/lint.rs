@@ -130,7 +130,7 @@ impl Lint<'_> {
         }
         let members: Vec<(&str, &Value)> = alternatives.iter().copied().filter_map(member).collect();
         if members.len() == alternatives.len() {
-            return self.check_member(node, &members, name, mistakes);
+            return self.check_row(node, &alternatives, &members, name, mistakes);
         }
         let attempts: Vec<Vec<Mistake>> =
             alternatives.iter().map(|alternative| self.alone(node, alternative, name)).collect();
@@ -149,6 +149,30 @@ impl Lint<'_> {
             let message = format!("{name} takes {wanted}, found {}", describe(node));
             mistakes.push(Mistake::at(node.span.clone(), message));
         }
+    }
+
+    /// A row of a family, beside keys that are the same for all of its members.
+    fn check_row(
+        &self,
+        node: &Node,
+        alternatives: &[&Value],
+        members: &[(&str, &Value)],
+        name: &str,
+        mistakes: &mut Vec<Mistake>,
+    ) {
+        let first = alternatives.first().and_then(|alternative| alternative.get("properties")?.as_object());
+        let beside = |key: &Key| {
+            let schema = first.and_then(|properties| properties.get(&key.name));
+            schema.filter(|_| members.iter().all(|(word, _)| *word != key.name))
+        };
+        let Kind::Map(entries) = &node.kind else { return self.check_member(node, members, name, mistakes) };
+        let (shared, row): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(|(key, _)| beside(key).is_some());
+        for (key, value) in &shared {
+            if let Some(schema) = beside(key) {
+                self.check(value, schema, &format!("`{}`", key.name), mistakes);
+            }
+        }
+        self.check_member(&Node { kind: Kind::Map(row), span: node.span.clone() }, members, name, mistakes);
     }
 
     /// A row of a family: a mapping whose one key names the member.
@@ -250,12 +274,13 @@ fn unknown<'a>(key: &Key, message: &str, kind: &str, known: impl Iterator<Item =
     .help(format!("{kind}: {}", listed(known)))
 }
 
-/// The word and schema of a family's member: an object of exactly one required key.
+/// The word and schema of a family's member: an object of exactly one required key, its first.
 fn member(alternative: &Value) -> Option<(&str, &Value)> {
     let properties = alternative.get("properties")?.as_object()?;
     let required = alternative.get("required")?.as_array()?;
     let (word, schema) = properties.iter().next()?;
-    (properties.len() == 1 && required.len() == 1 && required[0] == *word).then_some((word.as_str(), schema))
+    let closed = properties.len() == 1 || alternative.get("additionalProperties") == Some(&Value::Bool(false));
+    (closed && required.len() == 1 && required[0] == *word).then_some((word.as_str(), schema))
 }
 
 /// The words that a schema of constants accepts; none for any other schema.

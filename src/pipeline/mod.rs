@@ -25,7 +25,7 @@ use crate::resample::Resample;
 use crate::segment::Segments;
 use crate::transform::Transforms;
 use crate::variables::Template;
-use crate::write::{CellChannels, FeatureColumn, Format, NUM_CHANNELS, Number, RowSchema, SoundColumn};
+use crate::write::{CellChannels, FeatureColumn, Format, NUM_CHANNELS, Number, RowSchema, SoundColumn, Write};
 
 pub use mistake::{Mistake, Mistakes};
 pub use read::{ReadError, read};
@@ -68,9 +68,9 @@ pub struct Pipeline {
     /// The columns of the dataset: each a name with its extractor and transforms.
     #[schemars(extend("minProperties" = 1))]
     pub featurize: IndexMap<String, Recipe>,
-    /// The format of the shards.
+    /// The format of the shards, and the parts of the dataset.
     #[serde(default)]
-    pub write: Format,
+    pub write: Write,
 }
 
 fn unnamed() -> String {

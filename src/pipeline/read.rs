@@ -19,7 +19,7 @@ use crate::featurize::{Recipe, RowError};
 use crate::load::Quality;
 use crate::transform::SettingError;
 use crate::variables::{Template, Variables};
-use crate::write::ROW_COLUMNS;
+use crate::write::{ROW_COLUMNS, Split};
 
 /// Why a pipeline file gives no pipeline.
 #[derive(Debug, Error)]
@@ -178,6 +178,10 @@ fn disagreements(pipeline: &Pipeline, tree: &Node, variables: &Variables) -> Vec
     if !unfit.is_empty() {
         mistakes.extend(unfit);
         return mistakes;
+    }
+    if let Some((part, message)) = pipeline.write.split.as_ref().and_then(Split::mistake) {
+        let path: Vec<&str> = ["write", "split"].into_iter().chain(part).collect();
+        mistakes.push(Mistake::at(place(&path), message));
     }
     if let Err(error) = pipeline.write.member().accepts(&pipeline.row_schema(Vec::new())) {
         mistakes.push(Mistake::at(place(&["write", pipeline.write.name(), error.key()]), error.to_string()));

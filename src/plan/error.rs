@@ -57,6 +57,22 @@ pub enum PlanError {
         /// The id.
         id: String,
     },
+    /// The column that `write.split` goes by is not in the corpus.
+    #[error("`write.split` goes by `{column}`, and the corpus has no such column{}", nearest.as_ref().map(|word| format!(" (did you mean `{word}`?)")).unwrap_or_default())]
+    SplitColumn {
+        /// The column as the pipeline file names it.
+        column: String,
+        /// The column that was probably meant.
+        nearest: Option<String>,
+    },
+    /// An utterance has no value by which it could go to a part.
+    #[error("`write.split` goes by `{column}`, and `{id}` has none: leave such utterances out with `select`, or split by `id`")]
+    SplitNull {
+        /// The column.
+        column: String,
+        /// The utterance.
+        id: String,
+    },
     /// No utterance is left.
     #[error("no utterance is left: `select` takes none of the corpus's rows")]
     NothingSelected,

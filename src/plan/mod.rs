@@ -20,10 +20,11 @@ use crate::augment::{Around, Banks};
 use crate::corpus::{CorpusTable, Kind, RowCondition, Value};
 use crate::engines::engines;
 use crate::load::Channels;
+use crate::nearest::nearest;
 use crate::pipeline::Pipeline;
 use crate::resample::Method;
 use crate::variables::Variables;
-use crate::write::{NUM_CHANNELS, RowSchema, ShardName};
+use crate::write::{NUM_CHANNELS, RowSchema, ShardName, Split};
 
 pub use difference::{Difference, differences};
 pub use error::PlanError;
@@ -58,6 +59,8 @@ pub struct Plan {
     pub at_load: IndexMap<String, Vec<serde_json::Value>>,
     /// Which entries each shard holds: see [`Plan::entry`].
     pub shards: Vec<Range<usize>>,
+    /// Which shards each part of the dataset has: the parts of `write.split` in their order, or the one that all is.
+    pub parts: Vec<Range<usize>>,
     /// BLAKE3 of everything that decides the bytes of the shards, in hexadecimal.
     pub hash: String,
     /// BLAKE3 of the selected corpus table, in hexadecimal.
@@ -107,16 +110,25 @@ impl Plan {
         if let Some(key) = repeated_key(&table, &copies) {
             return Err(PlanError::KeyTwice { key });
         }
-        let sizes = (0..table.len())
-            .map(|row| estimated_bytes(&pipeline, &schema, table.duration_s(row)).saturating_mul(variants as u64));
-        let (utterances, estimated_bytes) = cut_shards(sizes, pipeline.write.member().shard_bytes());
+        let (table, parts) = split(table, pipeline.write.split.as_ref())?;
+        let (mut utterances, mut estimated_bytes, mut part_shards) = (Vec::new(), 0_u64, Vec::new());
+        for part in &parts {
+            let sizes = part.clone().map(|row| {
+                estimated_row_bytes(&pipeline, &schema, table.duration_s(row)).saturating_mul(variants as u64)
+            });
+            let (cut, bytes) = cut_shards(sizes, pipeline.write.member().shard_bytes());
+            part_shards.push(utterances.len()..utterances.len() + cut.len());
+            utterances.extend(cut.into_iter().map(|range| part.start + range.start..part.start + range.end));
+            estimated_bytes = estimated_bytes.saturating_add(bytes);
+        }
         // The variants of an utterance stay together: it is decoded once for them.
         let shards = utterances.iter().map(|range| range.start * variants..range.end * variants).collect::<Vec<_>>();
         let corpus_hash = corpus_hash(&table);
         let at_load = at_load(&pipeline, variables)?;
         let banks = banks(&pipeline, &table, variables)?;
         let hash = hash(&pipeline, keep_if.as_ref(), &at_load, &banks, &corpus_hash, &shards);
-        Ok(Self { pipeline, table, keep_if, banks, schema, at_load, shards, hash, corpus_hash, estimated_bytes })
+        let parts = part_shards;
+        Ok(Self { pipeline, table, keep_if, banks, schema, at_load, shards, parts, hash, corpus_hash, estimated_bytes })
     }
 
     /// The entry at `position`. Positions count through the shards, from 0.
@@ -129,7 +141,16 @@ impl Plan {
     /// What the files of a shard are called after.
     #[must_use]
     pub fn shard_name(&self, shard: usize) -> ShardName<'_> {
-        ShardName { split: None, number: shard, count: self.shards.len() }
+        let part = self.parts.iter().position(|shards| shards.contains(&shard)).unwrap_or(0);
+        let shards = &self.parts[part];
+        ShardName { split: self.part_name(part), number: shard - shards.start, count: shards.len() }
+    }
+
+    /// The name of a part, where `write.split` makes several.
+    #[must_use]
+    pub fn part_name(&self, part: usize) -> Option<&str> {
+        let (name, _) = self.pipeline.write.split.as_ref()?.parts.get_index(part)?;
+        Some(name)
     }
 
     /// How many entries each utterance has: itself, its copies, or both.
@@ -161,7 +182,7 @@ impl Plan {
     /// The bytes that each row of an utterance will take, estimated from its length.
     #[must_use]
     pub fn estimated_row_bytes(&self, utterance: usize) -> u64 {
-        estimated_bytes(&self.pipeline, &self.schema, self.table.duration_s(utterance))
+        estimated_row_bytes(&self.pipeline, &self.schema, self.table.duration_s(utterance))
     }
 
     /// What the plan's file says of it.
@@ -181,6 +202,33 @@ impl Plan {
             num_shards: self.shards.len(),
         }
     }
+}
+
+/// The table in the order of the parts that `split` makes, and the rows of each part.
+fn split(table: CorpusTable, split: Option<&Split>) -> Result<(CorpusTable, Vec<Range<usize>>), PlanError> {
+    let Some(split) = split else {
+        let all = 0..table.len();
+        return Ok((table, vec![all]));
+    };
+    let mut parts = vec![Vec::new(); split.parts.len()];
+    for row in 0..table.len() {
+        let Some((_, value)) = table.cell(split.column(), row) else {
+            let there = table.columns().map(|(name, _)| name);
+            let nearest = nearest(split.column(), there).map(str::to_owned);
+            return Err(PlanError::SplitColumn { column: split.by.clone(), nearest });
+        };
+        if value == Value::Null {
+            return Err(PlanError::SplitNull { column: split.by.clone(), id: table.id(row).to_owned() });
+        }
+        parts[split.part_of(&value.to_string())].push(row as u32);
+    }
+    let mut start = 0;
+    let ranges = parts.iter().map(|part| {
+        start += part.len();
+        start - part.len()..start
+    });
+    let ranges = ranges.collect();
+    Ok((table.gather(&parts.concat()), ranges))
 }
 
 /// The condition of the pipeline, its variables filled in, checked against the corpus.
@@ -234,7 +282,7 @@ fn banks(pipeline: &Pipeline, table: &CorpusTable, variables: &Variables) -> Res
 const NOMINAL_CHANNELS: u64 = 2;
 
 /// The bytes that one utterance's row will take.
-fn estimated_bytes(pipeline: &Pipeline, schema: &RowSchema, duration_s: Option<f64>) -> u64 {
+fn estimated_row_bytes(pipeline: &Pipeline, schema: &RowSchema, duration_s: Option<f64>) -> u64 {
     let rate = pipeline.resample.as_ref().map_or(NOMINAL_RATE, |resample| resample.rate_hz);
     let duration = duration_s.or(Some(NOMINAL_LENGTH_S)).and_then(Seconds::new).unwrap_or(Seconds::ZERO);
     let samples = duration.samples(rate);

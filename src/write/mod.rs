@@ -7,10 +7,15 @@ mod numbers;
 mod schema;
 mod shard_file;
 mod shard_name;
+mod split;
 
 mod parquet;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
 
 use crate::family::family;
 
@@ -23,6 +28,7 @@ pub use numbers::{decode, decode_cell, encode, encode_scaled};
 pub use schema::arrow_schema;
 pub use shard_file::ShardFile;
 pub use shard_name::ShardName;
+pub use split::{Share, Split};
 
 family! {
     /// Shard formats: what the rows are written into.
@@ -47,8 +53,51 @@ fn unlike(files: usize) -> WriteError {
     WriteError::Damaged(format!("a shard of this format has one file, not {files}"))
 }
 
-impl Default for Format {
+/// What the rows are written into, and in which parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Write {
+    /// The format of the shards.
+    #[serde(flatten)]
+    pub format: Format,
+    /// The parts of the dataset; without it there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
+}
+
+impl Write {
+    /// The format, as what it does.
+    #[must_use]
+    pub fn member(&self) -> &dyn WriteShards {
+        self.format.member()
+    }
+
+    /// The format's word in the pipeline file.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.format.name()
+    }
+}
+
+impl Default for Write {
     fn default() -> Self {
-        Self::Parquet(Parquet::default())
+        Self { format: Format::Parquet(Parquet::default()), split: None }
+    }
+}
+
+impl JsonSchema for Write {
+    fn schema_name() -> Cow<'static, str> {
+        "Write".into()
+    }
+
+    /// A format's row, with `split` beside its name.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let split = generator.subschema_for::<Split>();
+        let mut schema = Format::json_schema(generator);
+        for format in schema.get_mut("oneOf").and_then(serde_json::Value::as_array_mut).into_iter().flatten() {
+            if let Some(keys) = format.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+                keys.insert("split".to_owned(), split.clone().to_value());
+            }
+        }
+        schema
     }
 }

@@ -87,9 +87,9 @@ impl Rows {
         }
     }
 
-    /// Has audio names that end in `|` run as commands: only where the pipeline file says so.
-    pub(in crate::corpus) fn allow_commands(&mut self) {
-        self.commands = Commands::Allow;
+    /// Whether audio names that end in `|` are commands.
+    pub(in crate::corpus) fn set_commands(&mut self, commands: Commands) {
+        self.commands = commands;
     }
 
     /// The column `name`, made where it is not there yet.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::manifest::{Channels, word};
-use crate::corpus::{Commands, CorpusError, Place, archive};
+use crate::corpus::{CorpusError, Place, archive};
+use crate::load::Commands;
 
 /// A recording, which may be spread over several files.
 #[derive(Debug, Deserialize)]
