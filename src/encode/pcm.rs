@@ -24,22 +24,44 @@ pub(super) fn append(block: &[&[f32]], bits: Bits, bytes: &mut Vec<u8>) {
 
 /// One channel as integers of `WIDTH` bytes, each `step` places after the one before.
 fn integers<const WIDTH: usize>(samples: &[f32], bytes: &mut [u8], step: usize) {
-    let full_scale = (1_i32 << (8 * WIDTH - 1)) as f32;
     let mut levels = [0; CHUNK];
     for (samples, bytes) in samples.chunks(CHUNK).zip(bytes.chunks_mut(CHUNK * step * WIDTH)) {
         let levels = &mut levels[..samples.len()];
-        to_levels(samples, full_scale, levels);
-        let low = |level: &i32| {
-            let [a, b, c, _] = level.to_le_bytes();
-            std::array::from_fn(|byte| [a, b, c][byte])
-        };
-        scatter::<WIDTH>(levels.iter().map(low), bytes, step);
+        to_levels(samples, WIDTH, levels);
+        put_levels::<WIDTH>(levels, bytes, step);
     }
 }
 
-/// The nearest level to each sample, halves to the even one, clipped at full scale.
+/// Appends levels, whose channels have one length, as integers of 2 or 3 bytes.
+pub(super) fn append_levels(channels: &[Vec<i32>], width: usize, bytes: &mut Vec<u8>) {
+    let (len, step) = (channels.first().map_or(0, Vec::len), channels.len());
+    let start = bytes.len();
+    bytes.resize(start + len * step * width, 0);
+    for (channel, levels) in channels.iter().enumerate() {
+        let places = bytes.get_mut(start + channel * width..).unwrap_or_default();
+        match width {
+            2 => put_levels::<2>(levels, places, step),
+            _ => put_levels::<3>(levels, places, step),
+        }
+    }
+}
+
+/// The lowest `WIDTH` bytes of each level.
+fn put_levels<const WIDTH: usize>(levels: &[i32], bytes: &mut [u8], step: usize) {
+    let low = |level: &i32| {
+        let [a, b, c, _] = level.to_le_bytes();
+        std::array::from_fn(|byte| [a, b, c][byte])
+    };
+    scatter::<WIDTH>(levels.iter().map(low), bytes, step);
+}
+
+/// The nearest level of `width` bytes to each sample, halves to the even one, clipped at full scale.
+pub(super) fn to_levels(samples: &[f32], width: usize, levels: &mut [i32]) {
+    round(samples, (1_i32 << (8 * width - 1)) as f32, levels);
+}
+
 #[multiversion(targets("x86_64+avx2"))]
-fn to_levels(samples: &[f32], full_scale: f32, levels: &mut [i32]) {
+fn round(samples: &[f32], full_scale: f32, levels: &mut [i32]) {
     for (level, sample) in levels.iter_mut().zip(samples) {
         *level = (sample * full_scale).round_ties_even().clamp(-full_scale, full_scale - 1.0) as i32;
     }
