@@ -35,6 +35,7 @@ pub mod augment;
 pub mod cli;
 pub mod corpus;
 pub mod durable;
+pub mod encode;
 pub mod engines;
 pub mod error;
 pub mod family;

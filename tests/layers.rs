@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 10] = [
     &["pipeline"],
     &["write", "augment", "segment"],
     &["corpus", "featurize"],
-    &["transform"],
+    &["transform", "encode"],
     &["load", "resample", "manifest", "seed"],
     &["spectrum"],
     &["audio", "durable", "engines", "error", "family", "isolation", "nearest", "rejects", "variables"],
