@@ -63,6 +63,9 @@ fn overview(pipeline: &Pipeline) -> String {
         let every = shift.map_or(String::new(), |shift| format!("{:.4} ms", shift.get() * 1e3).replace(".0000", ""));
         columns.push([column.name, shape, column.dtype.name().to_owned(), column.unit, every, recipe.to_string()]);
     }
+    for (column, encode) in pipeline.audio() {
+        columns.push([column, "", encode.codec.name(), "", "", "encode"].map(str::to_owned));
+    }
     let width = |cell: usize| columns.iter().map(|row| row[cell].chars().count()).max().unwrap_or(0);
     let widths: [usize; 6] = std::array::from_fn(width);
     text.push('\n');

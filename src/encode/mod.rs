@@ -26,6 +26,7 @@ use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::audio::Hertz;
+use crate::family::Member;
 
 pub use contract::{EncodeError, EncodeSettingError, EncodeSound};
 
@@ -182,7 +183,32 @@ const OPUS_KBPS_A_CHANNEL: f64 = 32.0;
 /// The quality of Vorbis where none is given: libsndfile's.
 const VORBIS_QUALITY: f64 = 0.4;
 
+impl Member for Encode {
+    const EXAMPLE: &'static str = "encode: { codec: flac }";
+}
+
 impl Encode {
+    /// The bytes that so many samples a channel will take, to estimate sizes only.
+    #[must_use]
+    pub fn estimated_bytes(&self, num_samples: u64, rate: Hertz, channels: u64) -> u64 {
+        /// FLAC leaves somewhat more than half of speech.
+        const FLAC: f64 = 0.55;
+        /// What Vorbis takes of a sample, at middle qualities.
+        const VORBIS: f64 = 0.4;
+        let samples = (num_samples.saturating_mul(channels)) as f64;
+        let width = self.bits.unwrap_or_default().width() as f64;
+        let bytes = match self.codec {
+            AudioCodec::Flac => samples * width * FLAC,
+            AudioCodec::Wav => samples * width,
+            AudioCodec::Opus => {
+                let kbps = self.bitrate_kbps.unwrap_or(OPUS_KBPS_A_CHANNEL * channels as f64);
+                num_samples as f64 / f64::from(rate.get()) * kbps * 125.0
+            }
+            AudioCodec::Vorbis => samples * VORBIS,
+        };
+        bytes as u64
+    }
+
     /// An encoder with its defaults.
     #[must_use]
     pub const fn new(codec: AudioCodec) -> Self {

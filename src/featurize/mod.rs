@@ -1,6 +1,7 @@
 //! Extractors: what turns sound into the frames of a column.
 
 mod cepstra;
+mod column_rows;
 mod contract;
 mod frames;
 #[cfg(test)]
@@ -37,6 +38,7 @@ mod yin;
 mod zero_crossing_rate;
 
 pub use chroma::ChromaNorm;
+pub use column_rows::ColumnRows;
 pub use contract::{Extractor, Features};
 pub use kaldi::{EmptyFilters, SampleScale};
 pub use loudness::LoudnessWindow;

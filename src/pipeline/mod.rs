@@ -18,14 +18,17 @@ use serde_json::Value;
 use crate::audio::Hertz;
 use crate::augment::{Augmentation, Augments};
 use crate::corpus::{Corpus, Kind};
+use crate::encode::Encode;
 use crate::family::{Entry, Family};
-use crate::featurize::{Extractors, Recipe};
+use crate::featurize::{ColumnRows, Extractors, Recipe};
 use crate::load::{Channels, Load, Quality, QualityColumns};
 use crate::resample::Resample;
 use crate::segment::Segments;
 use crate::transform::Transforms;
 use crate::variables::Template;
-use crate::write::{CellChannels, FeatureColumn, Format, NUM_CHANNELS, Number, RowSchema, SoundColumn, Write};
+use crate::write::{
+    AudioColumn, CellChannels, FeatureColumn, Format, NUM_CHANNELS, Number, RowSchema, SoundColumn, Write,
+};
 
 pub use mistake::{Mistake, Mistakes};
 pub use read::{ReadError, read};
@@ -65,9 +68,9 @@ pub struct Pipeline {
     /// Variants of each utterance, and what is done to their sound.
     #[serde(default)]
     pub augment: Option<Augmentation>,
-    /// The columns of the dataset: each a name with its extractor and transforms.
+    /// The columns of the dataset: each a name with its extractor and transforms, or with `encode` for the sound itself.
     #[schemars(extend("minProperties" = 1))]
-    pub featurize: IndexMap<String, Recipe>,
+    pub featurize: IndexMap<String, ColumnRows>,
     /// The format of the shards, and the parts of the dataset.
     #[serde(default)]
     pub write: Write,
@@ -85,8 +88,13 @@ impl Pipeline {
     /// The stages that are no families: every utterance passes them the one way that they are set.
     pub const STAGES: Family = Family {
         name: "stages",
-        summary: "Stages before the features: how sound is read, and how many variants there are of it",
-        entries: &[Entry::of::<Load>("load"), Entry::of::<Resample>("resample"), Entry::of::<Augmentation>("augment")],
+        summary: "Stages beside the families: how sound is read, how many variants there are of it, and how it is kept",
+        entries: &[
+            Entry::of::<Load>("load"),
+            Entry::of::<Resample>("resample"),
+            Entry::of::<Augmentation>("augment"),
+            Entry::of::<Encode>("encode"),
+        ],
     };
 
     /// The file with all defaults filled in; `${…}` stay as written.
@@ -108,9 +116,20 @@ impl Pipeline {
         settings.into_generator().into_root_schema_for::<Self>()
     }
 
-    /// The columns with what makes them, in the order of the file.
+    /// The feature columns with what makes them, in the order of the file.
     pub fn columns(&self) -> impl Iterator<Item = (&str, &Recipe)> {
-        self.featurize.iter().map(|(name, recipe)| (name.as_str(), recipe))
+        self.featurize.iter().filter_map(|(name, rows)| match rows {
+            ColumnRows::Features(recipe) => Some((name.as_str(), recipe)),
+            ColumnRows::Audio(_) => None,
+        })
+    }
+
+    /// The columns of encoded sound, in the order of the file.
+    pub fn audio(&self) -> impl Iterator<Item = (&str, &Encode)> {
+        self.featurize.iter().filter_map(|(name, rows)| match rows {
+            ColumnRows::Features(_) => None,
+            ColumnRows::Audio(encode) => Some((name.as_str(), encode)),
+        })
     }
 
     /// The sample rate of all that follows `resample`, where the pipeline has that.
@@ -138,7 +157,10 @@ impl Pipeline {
     /// The columns of the rows, beside what every row has; `extras` are the corpus's own.
     #[must_use]
     pub fn row_schema(&self, extras: Vec<(String, Kind)>) -> RowSchema {
-        RowSchema { extras, sound: self.sound_columns(), features: self.feature_columns(), audio: Vec::new() }
+        let audio = self
+            .audio()
+            .map(|(name, encode)| AudioColumn { name: name.to_owned(), codec: encode.codec.name().to_owned() });
+        RowSchema { extras, sound: self.sound_columns(), features: self.feature_columns(), audio: audio.collect() }
     }
 
     /// The numbers of each utterance's variants, 0 for the utterance as it was.

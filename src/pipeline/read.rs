@@ -138,8 +138,10 @@ fn disagreements(pipeline: &Pipeline, tree: &Node, variables: &Variables) -> Vec
     }
     for column in pipeline.featurize.keys() {
         let key_span = key_span(tree, column);
-        if let Some(counted) = pipeline.featurize.keys().find(|other| *column == format!("{other}_frames")) {
-            let message = format!("`{column}` is already the column that counts the frames of `{counted}`");
+        let beside = |other: &&String| *column == format!("{other}_frames") || *column == format!("{other}_scale");
+        if let Some(counted) = pipeline.featurize.keys().find(beside) {
+            let message =
+                format!("`{column}` is already a column beside `{counted}`: of its frame counts or its scales");
             mistakes.push(Mistake::at(key_span.clone(), message).help("choose another name for this column"));
         }
         let sound = pipeline.sound_columns().into_iter().map(|column| column.name);
@@ -173,6 +175,13 @@ fn disagreements(pipeline: &Pipeline, tree: &Node, variables: &Variables) -> Vec
     }
     mistakes
         .extend(pipeline.columns().filter_map(|(name, recipe)| unprepared(pipeline, tree, variables, name, recipe)));
+    for (column, encode) in pipeline.audio() {
+        if let Err(error) = encode.check(pipeline.rate()) {
+            let steps = ["featurize", column].map(|key| Step::Key(key.to_owned())).into_iter().chain([Step::Index(0)]);
+            let steps = steps.chain(["encode", error.key()].map(|key| Step::Key(key.to_owned()))).collect::<Vec<_>>();
+            mistakes.push(Mistake::at(tree.place(&steps), error.to_string()));
+        }
+    }
     let unfit: Vec<Mistake> =
         pipeline.columns().filter_map(|(name, recipe)| unfit(pipeline, tree, name, recipe)).collect();
     if !unfit.is_empty() {

@@ -66,7 +66,9 @@ pub enum PlanError {
         nearest: Option<String>,
     },
     /// An utterance has no value by which it could go to a part.
-    #[error("`write.split` goes by `{column}`, and `{id}` has none: leave such utterances out with `select`, or split by `id`")]
+    #[error(
+        "`write.split` goes by `{column}`, and `{id}` has none: leave such utterances out with `select`, or split by `id`"
+    )]
     SplitNull {
         /// The column.
         column: String,

@@ -291,7 +291,9 @@ fn estimated_row_bytes(pipeline: &Pipeline, schema: &RowSchema, duration_s: Opti
         .zip(&schema.features)
         .map(|((_, recipe), column)| recipe.num_frames(samples, rate).saturating_mul(column.frame_bytes() as u64));
     let channels = if pipeline.load.channels == Channels::Keep { NOMINAL_CHANNELS } else { 1 };
-    cells.fold(ROW_BYTES, |sum, cell| sum.saturating_add(cell.saturating_mul(channels)))
+    let cells = cells.map(|cell| cell.saturating_mul(channels));
+    let audio = pipeline.audio().map(|(_, encode)| encode.estimated_bytes(samples, rate, channels));
+    cells.chain(audio).fold(ROW_BYTES, u64::saturating_add)
 }
 
 /// Cuts entries of these sizes, in order, into shards of at most `full` bytes, and sums the sizes up.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::augment::AugmentError;
+use crate::encode::EncodeError;
 use crate::error::chain;
 use crate::load::{LoadError, LoadWarning};
 use crate::manifest::Reject;
@@ -25,6 +26,7 @@ pub(super) enum Failure {
     Segment(SegmentError),
     Augment(AugmentError),
     Extract { column: String, error: ExtractError },
+    Encode { column: String, error: EncodeError },
     Keep { error: KeepError, seconds: f64 },
     Panic { stage: &'static str, error: Panic },
 }
@@ -55,6 +57,7 @@ impl Failure {
             Self::Segment(error) => ("segment".to_owned(), error.code(), chain(&error)),
             Self::Augment(error) => ("augment".to_owned(), error.code(), chain(&error)),
             Self::Extract { column, error } => (format!("featurize.{column}"), error.code(), chain(&error)),
+            Self::Encode { column, error } => (format!("featurize.{column}"), error.code(), chain(&error)),
             Self::Keep { error, .. } => ("keep_if".to_owned(), error.code(), chain(&error)),
             Self::Panic { stage, error } => (stage.to_owned(), error.code(), error.to_string()),
         };
@@ -147,13 +150,14 @@ rejects! {
 
 /// Every reason for which an utterance can be left out: the stage, and its codes with what they mean.
 #[must_use]
-pub fn reject_codes() -> [(&'static str, &'static [(&'static str, &'static str)]); 7] {
+pub fn reject_codes() -> [(&'static str, &'static [(&'static str, &'static str)]); 8] {
     [
         ("load", LoadError::CODES),
         ("resample", ResampleError::CODES),
         ("segment", SegmentError::CODES),
         ("augment", AugmentError::CODES),
         ("featurize.COLUMN", ExtractError::CODES),
+        ("featurize.COLUMN (encode)", EncodeError::CODES),
         ("keep_if", KeepError::CODES),
         ("load, keep_if, segment, augment or featurize", Panic::CODES),
     ]

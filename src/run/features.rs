@@ -12,9 +12,21 @@ use crate::write::Cell;
 
 use super::cell::{CELL_BYTES, CellInWork};
 use super::failure::{Failure, in_column};
+use super::sound::Sound;
 
 /// Rates whose extractors a thread keeps: a folder of thousands must not fill the memory.
 const RATES: usize = 16;
+
+/// The columns of one row that are made of its sound.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    /// One for each feature column.
+    pub(super) cells: Vec<Cell>,
+    /// One for each feature column.
+    pub(super) moments: Vec<Moments>,
+    /// One for each audio column.
+    pub(super) audio: Vec<Vec<u8>>,
+}
 
 /// What one thread keeps from row to row to make features.
 #[derive(Default)]
@@ -25,6 +37,7 @@ pub(super) struct Features {
     cells: Vec<Vec<CellInWork>>,
     rate: Option<Hertz>,
     channels: usize,
+    sound: Sound,
 }
 
 impl Features {
@@ -47,7 +60,7 @@ impl Features {
             }
         }
         (self.rate, self.channels) = (Some(rate), channels);
-        Ok(())
+        self.sound.begin(plan, rate, channels)
     }
 
     /// Takes the next samples of a channel.
@@ -57,15 +70,15 @@ impl Features {
         for ((extractor, cell), column) in columns {
             cell.push(extractor.as_mut(), samples).map_err(in_column(column))?;
         }
-        Ok(())
+        self.sound.push(plan, channel, samples)
     }
 
-    /// Ends the row: its cells and their moments, one for each feature column.
-    pub(super) fn finish(&mut self, plan: &Plan) -> Result<(Vec<Cell>, Vec<Moments>), Failure> {
+    /// Ends the row.
+    pub(super) fn finish(&mut self, plan: &Plan) -> Result<Columns, Failure> {
         let mut made = Vec::with_capacity(plan.schema.features.len());
         let mut moments = Vec::with_capacity(plan.schema.features.len());
         let Some(extractors) = self.rate.and_then(|rate| self.extractors.get_mut(&rate)) else {
-            return Ok((made, moments));
+            return Ok(Columns::default());
         };
         for (index, column) in plan.schema.features.iter().enumerate() {
             let channels = extractors.iter_mut().zip(self.cells.iter_mut()).take(self.channels);
@@ -80,7 +93,7 @@ impl Features {
             made.push(Cell { frames, bytes, scale });
             moments.push(sum);
         }
-        Ok((made, moments))
+        Ok(Columns { cells: made, moments, audio: self.sound.finish(plan)? })
     }
 }
 

@@ -13,6 +13,7 @@ mod replay;
 mod row;
 mod shard;
 mod share;
+mod sound;
 mod trial;
 mod worker;
 

@@ -1,10 +1,10 @@
 //! Rows, ready to be written.
 
 use crate::audio::{Hertz, Seconds, Words};
-use crate::manifest::{Moments, Reject, Warning};
-use crate::write::Cell;
+use crate::manifest::{Reject, Warning};
 
 use super::failure::WorldFault;
+use super::features::Columns;
 use super::order::Weigh;
 
 /// A row, ready to be written.
@@ -20,12 +20,8 @@ pub(super) struct MadeRow {
     pub(super) words: Words,
     /// One for each column of what was found in the sound.
     pub(super) sound: Vec<f64>,
-    /// One for each feature column.
-    pub(super) cells: Vec<Cell>,
-    /// One for each feature column.
-    pub(super) moments: Vec<Moments>,
-    /// One for each audio column.
-    pub(super) audio: Vec<Vec<u8>>,
+    /// Features and encoded sound.
+    pub(super) columns: Columns,
 }
 
 impl MadeRow {
@@ -58,7 +54,7 @@ impl Weigh for Vec<Result<Made, WorldFault>> {
         /// What a result takes beside its features, roughly.
         const RESULT_BYTES: usize = 1024;
         let rows = self.iter().flatten().flat_map(|made| &made.rows);
-        let blobs = rows.flat_map(|row| row.cells.iter().map(|cell| &cell.bytes).chain(&row.audio));
+        let blobs = rows.flat_map(|row| row.columns.cells.iter().map(|cell| &cell.bytes).chain(&row.columns.audio));
         blobs.fold(RESULT_BYTES * self.len(), |sum, blob| sum + blob.len())
     }
 }

@@ -68,10 +68,10 @@ impl<'p> ShardInWork<'p> {
             .map_err(|source| RunError::shard(&self.place(), source))?;
         self.record.entry.rows += 1;
         self.record.entry.audio_s += made.seconds();
-        for (frames, cell) in self.record.frames.values_mut().zip(&made.cells) {
+        for (frames, cell) in self.record.frames.values_mut().zip(&made.columns.cells) {
             frames.push(cell.frames);
         }
-        for (sum, moments) in self.record.moments.values_mut().zip(&made.moments) {
+        for (sum, moments) in self.record.moments.values_mut().zip(&made.columns.moments) {
             sum.merge(moments);
         }
         Ok(())
@@ -133,7 +133,7 @@ pub(super) fn write_row(
         augmentation: made.augmentation.as_deref(),
         extras: &extras,
         sound: &made.sound,
-        cells: &made.cells,
-        audio: &made.audio,
+        cells: &made.columns.cells,
+        audio: &made.columns.audio,
     })
 }

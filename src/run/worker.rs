@@ -118,7 +118,7 @@ impl<'p> Worker<'p> {
         let heard = Heard { num_samples: found.num_samples, sample_rate: rate, channels, quality: found.quality };
         judge(plan, entry.utterance, &heard)?;
         self.stage = "featurize";
-        let (cells, moments) = self.features.finish(plan)?;
+        let columns = self.features.finish(plan)?;
         let row = MadeRow {
             segment: None,
             num_samples: found.num_samples,
@@ -126,9 +126,7 @@ impl<'p> Worker<'p> {
             augmentation: None,
             words: Words::Kept,
             sound: sound_columns(plan, channels, found.quality.as_ref(), None),
-            cells,
-            moments,
-            audio: Vec::new(),
+            columns,
         };
         let warnings = load_warning(plan, entry, &found).into_iter().collect();
         Ok(Made { rows: vec![row], warnings, heard_s: heard.seconds(), ..Made::default() })
@@ -238,7 +236,7 @@ impl<'p> Worker<'p> {
         for (channel, samples) in clip.channels.iter().enumerate() {
             samples.chunks(BLOCK).try_for_each(|block| self.features.push(plan, channel, block))?;
         }
-        let (cells, moments) = self.features.finish(plan)?;
+        let columns = self.features.finish(plan)?;
         let start_s = part.samples.start as f64 / f64::from(clip.sample_rate.get());
         let row = MadeRow {
             segment,
@@ -252,9 +250,7 @@ impl<'p> Worker<'p> {
                 loaded.found.quality.as_ref(),
                 segment.map(|number| (number, start_s)),
             ),
-            cells,
-            moments,
-            audio: Vec::new(),
+            columns,
         };
         Ok((row, told))
     }
