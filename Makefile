@@ -49,6 +49,7 @@ bench: setup ## Measure the hot functions, then resampling, features, augmentati
 	@test -x "$(VENVS)/interop-venv/bin/python" || python3 -m venv "$(VENVS)/interop-venv"
 	"$(VENVS)/interop-venv/bin/pip" install --quiet --requirement benches/peers/requirements-interop.txt
 	"$(VENVS)/interop-venv/bin/python" benches/peers/write.py
+	"$(VENVS)/interop-venv/bin/python" benches/peers/write.py --audio
 
 golden: ## Remake the reference outputs of the peers (downloads several GB of wheels)
 	python3 fixtures/golden/make.py

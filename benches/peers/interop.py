@@ -271,7 +271,7 @@ def check_arrow(out, reference):
         yield f"pyarrow {pa.__version__}, mapped, in {len(paths)} shards", same_rows(rows_of(pa.concat_tables(tables)), reference)
         for path, mapped in zip(paths, tables):
             # DuckDB finds `mapped` by its name.
-            rows += same_tables(path, mapped, pl.read_ipc(path), duckdb.sql("SELECT * FROM mapped").execute())
+            rows += same_tables(path, mapped, pl.read_ipc(path), duckdb.sql("SELECT * FROM mapped"))
         yield f"polars {pl.__version__} and DuckDB {duckdb.__version__}", rows
 
 
