@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup run test check bench golden docs peers install
+.PHONY: help setup run test check bench golden docs peers interop install
 
 # The Debian packages that the build needs, as tool:package. libopus is built from the source in its crate.
 TOOLS := cc:gcc c++:g++ cmake:cmake
@@ -37,7 +37,7 @@ check: setup ## Check format and lints, as CI does
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-bench: setup ## Measure the hot functions, then resampling, features and augmentations in turn with their peers (large wheels)
+bench: setup ## Measure the hot functions, then resampling, features, augmentations and writers in turn with their peers (large wheels)
 	cargo bench
 	@test -x "$(VENVS)/compare/bin/python" || python3 -m venv "$(VENVS)/compare"
 	"$(VENVS)/compare/bin/pip" install --quiet --requirement benches/peers/requirements-resample.txt --requirement benches/peers/requirements-featurize.txt
@@ -46,6 +46,10 @@ bench: setup ## Measure the hot functions, then resampling, features and augment
 	@test -x "$(VENVS)/augment/bin/python" || python3 -m venv "$(VENVS)/augment"
 	"$(VENVS)/augment/bin/pip" install --quiet --requirement benches/peers/requirements-augment.txt
 	"$(VENVS)/augment/bin/python" benches/peers/augment.py
+	@test -x "$(VENVS)/interop-venv/bin/python" || python3 -m venv "$(VENVS)/interop-venv"
+	"$(VENVS)/interop-venv/bin/pip" install --quiet --requirement benches/peers/requirements-interop.txt
+	"$(VENVS)/interop-venv/bin/python" benches/peers/write.py
+	"$(VENVS)/interop-venv/bin/python" benches/peers/write.py --audio
 
 golden: ## Remake the reference outputs of the peers (downloads several GB of wheels)
 	python3 fixtures/golden/make.py
@@ -54,6 +58,9 @@ golden: ## Remake the reference outputs of the peers (downloads several GB of wh
 	"$(VENVS)/augment/bin/pip" install --quiet --requirement benches/peers/requirements-augment.txt
 	for script in filters level silence; do "$(VENVS)/augment/bin/python" fixtures/golden/augment/$$script.py; done
 	"$(VENVS)/golden-venv/bin/python" fixtures/golden/augment/level.py
+	@test -x "$(VENVS)/interop-venv/bin/python" || python3 -m venv "$(VENVS)/interop-venv"
+	"$(VENVS)/interop-venv/bin/pip" install --quiet --requirement benches/peers/requirements-interop.txt
+	"$(VENVS)/interop-venv/bin/python" fixtures/golden/corpora.py
 
 docs: setup ## Remake the pages of docs/ that come from the code
 	cargo build --quiet
@@ -69,6 +76,12 @@ peers: ## Open the dataset DIR=out/sample with pyarrow, polars and DuckDB, and c
 	@test -x "$(VENVS)/peers/bin/python" || python3 -m venv "$(VENVS)/peers"
 	"$(VENVS)/peers/bin/pip" install --quiet --requirement benches/peers/requirements.txt
 	"$(VENVS)/peers/bin/python" benches/peers/open_dataset.py "$(or $(DIR),out/sample)"
+
+interop: setup ## Write every format, and open it with its own tools: pyarrow, safetensors, webdataset, lhotse, datasets, kaldiio (5 GB of wheels)
+	cargo build --quiet
+	@test -x "$(VENVS)/interop-venv/bin/python" || python3 -m venv "$(VENVS)/interop-venv"
+	"$(VENVS)/interop-venv/bin/pip" install --quiet --requirement benches/peers/requirements-interop.txt
+	"$(VENVS)/interop-venv/bin/python" benches/peers/interop.py
 
 install: setup ## Install the optimised `wavemill` into cargo's folder of programs
 	cargo install --path . --locked
