@@ -1,20 +1,23 @@
 //! Readers of corpora: whatever the source, one [`CorpusTable`] comes out.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "readers of archives come next"))]
 mod archive;
 mod contract;
 mod corpus_table;
 mod error;
+mod shards;
 
 mod audio_folder;
 mod jsonl;
 mod librispeech;
+mod nemo_tarred;
 mod table;
+mod webdataset;
 
 pub use audio_folder::{NamePattern, NamePatternError};
 pub use contract::ReadCorpus;
 pub use corpus_table::{CorpusTable, Kind, RowCondition, SelectError, Value, columns_read};
 pub use error::{CorpusError, Place, Position};
+pub use shards::Shards;
 pub use table::{Delimiter, Format};
 
 use crate::family::family;
@@ -26,6 +29,8 @@ family! {
         jsonl: Jsonl,
         table: Table,
         librispeech: Librispeech,
+        webdataset: Webdataset,
+        nemo_tarred: NemoTarred,
     }
 }
 
@@ -46,7 +51,7 @@ mod tests {
 
     #[test]
     fn every_example_of_the_list_is_a_row_that_parses_to_its_own_member() {
-        assert_eq!(Corpus::FAMILY.entries.len(), 4);
+        assert_eq!(Corpus::FAMILY.entries.len(), 6);
         for entry in Corpus::FAMILY.entries {
             let corpus: Corpus = serde_saphyr::from_str(entry.example).expect(entry.name);
             assert_eq!(corpus.name(), entry.name);
