@@ -21,7 +21,7 @@ use crate::variables::Variables;
 /// NeMo's tarred datasets: manifests whose `audio_filepath` are members of `audio_0.tar`, `audio_1.tar`, …
 ///
 /// A line is an utterance, and its fields become columns as those of `jsonl` do; `shard_id`, `source_audio_offset` and
-/// any other are carried along, `_skipme` too (NeMo passes over such lines: `select: "_skipme IS NOT true"`). Its audio
+/// any other are carried along, `_skipme` too: lines that NeMo passes over are rows, for `select` to leave out. Its audio
 /// are the bytes of the member in the shard, which is not unpacked and must not be compressed.
 ///
 /// - `a-sub1.wav`, `a-sub2.wav`, … are further utterances of the member `a.wav`, at other offsets.
@@ -344,6 +344,27 @@ mod tests {
         assert_eq!(table.extra(1, 3), Value::Float64(1.5));
         let table = data.read("all.json", SHARDS.1).unwrap();
         assert_eq!([0, 1].map(|row| table.audio(row)), ["audio_1.tar#offset=512&length=1", audio[0]]);
+    }
+
+    #[test]
+    fn what_nemo_writes_is_read_with_sharded_manifests_or_one() {
+        let ids = ["0-0-50", "0-sub1-50-50", "1-0-50", "1-50-50", "2-0-50", "2-sub1-50-50"];
+        for manifest in
+            ["sharded_manifests/manifest__OP_0..1_CL_.json", "sharded_manifests", "tarred_audio_manifest.json"]
+        {
+            let golden = |path: &str| Shards::from(format!("fixtures/golden/corpora/nemo_tarred/{path}").as_str());
+            let reader = NemoTarred { manifest: golden(manifest), audio: golden("audio__OP_0..1_CL_.tar"), id: None };
+            let table = reader.read(&Variables::default()).unwrap();
+            assert_eq!((0..table.len()).map(|row| table.id(row)).collect::<Vec<_>>(), ids);
+            assert_eq!(
+                (table.text(1), table.start_s(1), table.duration_s(1)),
+                (Some("0 0.05"), Some(0.05), Some(0.05))
+            );
+            assert_eq!(table.audio(0), table.audio(1));
+            // One recording, cut in two shards.
+            assert_eq!(table.audio(2), "audio_0.tar#offset=5120&length=1644");
+            assert_eq!(table.audio(3), "audio_1.tar#offset=1536&length=1644");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ const MOST_FILES: usize = 1 << 20;
 ///
 /// `{000000..000127}` stands for every number of the range, with the zeros as written; `{dev,test}` for either word.
 /// `_OP_` and `_CL_` may stand for the braces, as in NeMo. A folder stands for its files with the right ending, in the
-/// order of their bytes.
+/// order of their bytes. A file that is there under the very name is itself, whatever braces its name has.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shards(Vec<Template>);
 
@@ -27,8 +27,11 @@ impl Shards {
         let mut files = Vec::new();
         for template in &self.0 {
             let path = template.fill(variables)?;
-            if Path::new(path.as_ref()).is_dir() {
-                files.extend(folder(Path::new(path.as_ref()), extension)?);
+            let as_written = Path::new(path.as_ref());
+            if as_written.is_dir() {
+                files.extend(folder(as_written, extension)?);
+            } else if as_written.is_file() {
+                files.push(as_written.to_owned());
             } else {
                 let braces = path.replace("_OP_", "{").replace("_CL_", "}");
                 expand(&braces, &braces, &mut files)?;
@@ -207,6 +210,9 @@ mod tests {
         for name in ["b.tar", "a10.tar", "a2.tar", "c.json", ".d.tar"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
+        let braces = format!("{path}/{{c}}.json");
+        std::fs::write(&braces, "").unwrap();
+        assert_eq!(files(&braces).unwrap(), [braces]);
         let names = files(path).unwrap();
         assert_eq!(names, ["a10.tar", "a2.tar", "b.tar"].map(|name| format!("{path}/{name}")));
     }
