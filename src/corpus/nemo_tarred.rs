@@ -21,21 +21,21 @@ use crate::variables::Variables;
 /// NeMo's tarred datasets: manifests whose `audio_filepath` are members of `audio_0.tar`, `audio_1.tar`, …
 ///
 /// A line is an utterance, and its fields become columns as those of `jsonl` do; `shard_id`, `source_audio_offset` and
-/// any other are carried along, `_skipme` too: lines that NeMo passes over are rows, for `select` to leave out. Its audio
-/// are the bytes of the member in the shard, which is not unpacked and must not be compressed.
+/// any other are carried along, `_skipme` too: lines that NeMo passes over are rows, for `select` to leave out. Its
+/// audio are the bytes of the member in the shard, which is not unpacked and must not be compressed.
 ///
 /// - `a-sub1.wav`, `a-sub2.wav`, … are further utterances of the member `a.wav`, at other offsets.
-/// - Where NeMo recoded the recordings, a line says `a.wav` and the member is `a.flac`: without a member of the very name,
-///   the only one that differs in its extension is taken.
+/// - Where NeMo recoded the recordings, a line says `a.wav` and the member is `a.flac`: without a member of the very
+///   name, the only one that differs in its extension is taken.
 /// - Members that no line names are left out, as a manifest may be a filtered one.
 ///
 /// Shards go by the last number after `_` in their names, which is also that of a sharded manifest (`manifest_0.json`).
 /// With one manifest each line says it by `shard_id`; with several, lines that say another than their manifest are an
 /// error, and so are shards without a manifest, manifests without a shard and lines without a member.
 ///
-/// A line without an id gets one as in `jsonl`: the name without extension (`a-sub1`), with an `offset` then `-` and the
-/// offset and `-` and the duration, both in milliseconds. NeMo counts `-sub` within a shard alone: where two lines of two
-/// shards come to one id, name a field that tells them apart.
+/// A line without an id gets one as in `jsonl`: the name without extension (`a-sub1`), with an `offset` then `-` and
+/// the offset and `-` and the duration, both in milliseconds. NeMo counts `-sub` within a shard alone: where two lines
+/// of two shards come to one id, name a field that tells them apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NemoTarred {
@@ -161,7 +161,8 @@ fn numbers(manifests: &[PathBuf], archives: &Archives) -> Result<Vec<Option<u64>
     }
 }
 
-/// The last number after `_` in a file's name, as NeMo finds it: 3 of `audio_3.tar` and of `manifest_3_normalized.json`.
+/// The last number after `_` in a file's name, as NeMo finds it: 3 of `audio_3.tar` and of
+/// `manifest_3_normalized.json`.
 fn number_of(path: &Path) -> Result<u64, CorpusError> {
     let name = path.file_name().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
     let digits = |part: &str| part.bytes().take_while(u8::is_ascii_digit).count();

@@ -22,10 +22,10 @@ use crate::variables::Variables;
 
 /// WebDataset shards: tar archives whose members `a.wav`, `a.txt`, `a.json` are the sample `a`.
 ///
-/// The key of a member is its name up to the first dot after its folders, the rest is its extension; members that follow
-/// one another and have one key are a sample, and a sample is an utterance. Its id is the key with its folders
-/// (`train/a`), which no other sample of any shard may have. Its audio are the bytes of the member in the shard: shards
-/// are not unpacked, and must not be compressed.
+/// The key of a member is its name up to the first dot after its folders, the rest is its extension; members that
+/// follow one another and have one key are a sample, and a sample is an utterance. Its id is the key with its folders
+/// (`train/a`), which no other sample of any shard may have. Its audio are the bytes of the member in the shard:
+/// shards are not unpacked, and must not be compressed.
 ///
 /// - `json`: an object, whose fields become columns as those of `jsonl` do: `text`, `speaker`, `lang` or `language`,
 ///   `duration`, `offset`, `channel`, and any other under its own name; objects and lists are kept as JSON text. Times
@@ -37,13 +37,13 @@ use crate::variables::Variables;
 ///
 /// Where a member and a field fill one column, they must agree. Texts and objects may have at most 1 MiB. Members with
 /// other extensions (`npy`, `pth`, `pyd`, `pickle`, …) are left out, and nothing is ever unpickled; so are members
-/// without an extension, hidden ones and those of WebDataset itself (`__name__`). A sample without audio, or with several
-/// recordings and no word on which to take, is an error.
+/// without an extension, hidden ones and those of WebDataset itself (`__name__`). A sample without audio, or with
+/// several recordings and no word on which to take, is an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Webdataset {
-    /// The shards: a path such as `train-{000000..000127}.tar`, a list of such paths, or a folder, whose `.tar` files are
-    /// read in the order of their bytes.
+    /// The shards: a path such as `train-{000000..000127}.tar`, a list of such paths, or a folder, whose `.tar` files
+    /// are read in the order of their bytes.
     pub shards: Shards,
     /// The extension of the audio member, such as `flac` or `left.wav`. Default: the one member that wavemill decodes.
     #[serde(default)]
@@ -273,7 +273,8 @@ impl Shard<'_> {
                     }
                     if sample.members.len() == MOST_MEMBERS {
                         let reason = format!(
-                            "the sample `{key}` has more than {MOST_MEMBERS} members: a key ends at the first dot of a name"
+                            "the sample `{key}` has more than {MOST_MEMBERS} members: a key ends at the first dot of \
+                             a name"
                         );
                         return Err(CorpusError::malformed(Place::byte(self.path, file.at), reason));
                     }
