@@ -1,7 +1,7 @@
 //! Members of tar archives: their names, and which bytes of the file they are. Sound is never read here.
 //!
-//! Read are the headers of V7, ustar, GNU (long names, sizes of more than 8 GiB) and PAX (`path`, `size`): POSIX.1-2017,
-//! `pax`, "Interchange Format", and the GNU tar manual, "Basic Tar Format".
+//! Read are the headers of V7, ustar, GNU (long names, sizes of more than 8 GiB) and PAX (`path`, `size`):
+//! POSIX.1-2017, `pax`, "Interchange Format", and the GNU tar manual, "Basic Tar Format".
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -55,8 +55,8 @@ pub(super) fn member_at(path: &Path, byte: u64) -> Result<Option<Member>, Corpus
 
 /// The members of an archive, read one header at a time.
 ///
-/// Folders are passed over. Links, devices and sparse files are errors, as their data is elsewhere or in pieces. The end
-/// is a block of zeros, or the end of the file where a header would begin.
+/// Folders are passed over. Links, devices and sparse files are errors, as their data is elsewhere or in pieces. The
+/// end is a block of zeros, or the end of the file where a header would begin.
 pub(super) struct Members {
     path: PathBuf,
     file: File,
@@ -139,7 +139,8 @@ impl Members {
             None => {
                 let there = self.length.saturating_sub(offset);
                 let reason = format!(
-                    "`{name}` should have {length} bytes, but the archive ends {there} bytes after its header: it is cut off or damaged"
+                    "`{name}` should have {length} bytes, but the archive ends {there} bytes after its header: it is cut \
+                     off or damaged"
                 );
                 Err(self.malformed(at, reason))
             }

@@ -3,6 +3,7 @@
 //! The format is that of NVIDIA NeMo's speech collections (`audio_filepath`, `duration`, `text`, `offset`), which other
 //! tools write as well.
 
+pub(super) mod fields;
 pub(super) mod json_lines;
 
 use std::path::Path;
@@ -10,7 +11,8 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::json_lines::{JsonLines, put_json};
+use self::fields::{column_of, put_fields};
+use self::json_lines::JsonLines;
 use super::corpus_table::{ColumnKey, CorpusTable, Rows};
 use super::{CorpusError, Position, ReadCorpus};
 use crate::family::Member;
@@ -36,9 +38,6 @@ pub struct Jsonl {
     pub id: Option<String>,
 }
 
-/// Fields that many tools write and that say of the file what decoding it tells for certain.
-const DECODED: [&str; 2] = ["sample_rate", "num_samples"];
-
 impl Member for Jsonl {
     const EXAMPLE: &'static str = r#"jsonl: { path: "${CORPUS}/train_manifest.json" }"#;
 }
@@ -51,30 +50,13 @@ impl ReadCorpus for Jsonl {
         for line in JsonLines::open(path)? {
             let (number, fields) = line?;
             rows.begin(Position::Line(number));
-            for (field, json) in fields.iter().filter(|(field, _)| !DECODED.contains(&field.as_str())) {
-                let key = rows.column(self.column_of(field))?;
-                put_json(&mut rows, key, json).map_err(|error| error.given_by(field))?;
-            }
+            put_fields(&mut rows, &fields, |field| column_of(field, self.id.as_deref()).into())?;
             if self.id.is_some() && !rows.has(ColumnKey::ID) {
                 return Err(CorpusError::NoId { place: rows.place(), field: self.id.clone() });
             }
             rows.end()?;
         }
         rows.finish()
-    }
-}
-
-impl Jsonl {
-    /// The column that a field fills.
-    fn column_of<'a>(&self, field: &'a str) -> &'a str {
-        match field {
-            _ if self.id.as_deref() == Some(field) => "id",
-            "audio_filepath" => "audio",
-            "offset" => "start_s",
-            "duration" => "duration_s",
-            "lang" => "language",
-            other => other,
-        }
     }
 }
 

@@ -1,23 +1,26 @@
 //! Readers of corpora: whatever the source, one [`CorpusTable`] comes out.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "readers of archives come next"))]
 mod archive;
 mod contract;
 mod corpus_table;
 mod error;
+mod shards;
 
 mod audio_folder;
 mod jsonl;
 mod lhotse;
 mod lhotse_shar;
 mod librispeech;
+mod nemo_tarred;
 mod table;
+mod webdataset;
 
 pub use audio_folder::{NamePattern, NamePatternError};
 pub use contract::ReadCorpus;
 pub use corpus_table::{CorpusTable, Kind, RowCondition, SelectError, Value, columns_read};
 pub use error::{CorpusError, Place, Position};
 pub use lhotse::Manifests;
+pub use shards::Shards;
 pub use table::{Delimiter, Format};
 
 use crate::family::family;
@@ -31,6 +34,8 @@ family! {
         librispeech: Librispeech,
         lhotse: Lhotse,
         lhotse_shar: LhotseShar,
+        webdataset: Webdataset,
+        nemo_tarred: NemoTarred,
     }
 }
 
@@ -51,7 +56,7 @@ mod tests {
 
     #[test]
     fn every_example_of_the_list_is_a_row_that_parses_to_its_own_member() {
-        assert_eq!(Corpus::FAMILY.entries.len(), 6);
+        assert_eq!(Corpus::FAMILY.entries.len(), 8);
         for entry in Corpus::FAMILY.entries {
             let corpus: Corpus = serde_saphyr::from_str(entry.example).expect(entry.name);
             assert_eq!(corpus.name(), entry.name);

@@ -33,7 +33,10 @@ impl ColumnKey {
 /// table, without `.` and `..` and without the extension; where the row has a start, then `-` and the start in
 /// milliseconds, and `-` and the duration in milliseconds if there is one; where it has a channel, `-c` and the channel.
 pub(in crate::corpus) struct Rows {
+    /// The file or folder of the row at hand.
     source: PathBuf,
+    /// Every file so far, with the number of its first row.
+    sources: Vec<(usize, PathBuf)>,
     root: Root,
     commands: Commands,
     keys: HashMap<String, ColumnKey>,
@@ -77,6 +80,7 @@ impl Rows {
         let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         Self {
             source: source.to_owned(),
+            sources: vec![(0, source.to_owned())],
             root: Root { path: root.to_owned(), canonical: root.canonicalize().ok() },
             commands: Commands::Refuse,
             keys: STANDARD.iter().enumerate().map(|(key, name)| ((*name).to_owned(), ColumnKey(key))).collect(),
@@ -107,6 +111,12 @@ impl Rows {
         self.columns.push(GrowingCells::new(name));
         self.keys.insert(name.to_owned(), key);
         Ok(key)
+    }
+
+    /// Goes on with the file `source`: the rows that follow stand in it.
+    pub(in crate::corpus) fn continue_in(&mut self, source: &Path) {
+        source.clone_into(&mut self.source);
+        self.sources.push((self.positions.len(), source.to_owned()));
     }
 
     /// Starts the row that stands at `position` of the source.
@@ -211,6 +221,14 @@ impl Rows {
         self.columns[key.0].len() == self.positions.len()
     }
 
+    /// Ends the row at hand as [`end`](Self::end) does, but makes its id of `name` in place of the audio path.
+    pub(in crate::corpus) fn end_as(&mut self, name: &str) -> Result<(), CorpusError> {
+        if self.has(ColumnKey::AUDIO) {
+            name.clone_into(&mut self.row.audio);
+        }
+        self.end()
+    }
+
     /// Ends the row at hand: checks that it has a recording, and makes its id where it has none.
     pub(in crate::corpus) fn end(&mut self) -> Result<(), CorpusError> {
         if !self.has(ColumnKey::AUDIO) {
@@ -228,7 +246,8 @@ impl Rows {
     pub(in crate::corpus) fn finish(self) -> Result<CorpusTable, CorpusError> {
         let len = self.positions.len();
         if len == 0 {
-            return Err(CorpusError::NoRows { path: self.source });
+            let first = self.sources.into_iter().next().map(|(_, path)| path);
+            return Err(CorpusError::NoRows { path: first.unwrap_or(self.source) });
         }
         let names: Vec<String> =
             self.columns.iter().skip(STANDARD.len()).map(|cells| cells.name().to_owned()).collect();
@@ -253,7 +272,11 @@ impl Rows {
         };
         let place = |row: usize| match self.positions[row] {
             Position::Whole => Place::whole(Path::new(&table.location(row).to_string())),
-            position => Place { path: self.source.clone(), position },
+            position => {
+                let after = self.sources.partition_point(|(first, _)| *first <= row);
+                let (_, path) = &self.sources[after.saturating_sub(1)];
+                Place { path: path.clone(), position }
+            }
         };
         let mut seen = HashMap::with_capacity(len);
         for row in 0..len {

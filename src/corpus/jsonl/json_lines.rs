@@ -92,7 +92,8 @@ fn json_error(path: &Path, number: u64, error: &serde_json::Error) -> CorpusErro
     CorpusError::Json { place: Place::line(path, number), column: error.column(), reason }
 }
 
-fn fields(line: &[u8]) -> serde_json::Result<Vec<(String, Json)>> {
+/// The fields of one object as written, doubled ones included.
+pub(in crate::corpus) fn fields(line: &[u8]) -> serde_json::Result<Vec<(String, Json)>> {
     let mut deserializer = serde_json::Deserializer::from_slice(line);
     let fields = deserializer.deserialize_map(Fields)?;
     deserializer.end()?;
