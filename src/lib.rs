@@ -53,6 +53,7 @@ pub mod seed;
 pub mod segment;
 pub mod spectrum;
 pub mod transform;
+pub mod value;
 pub mod variables;
 pub mod verify;
 pub mod write;

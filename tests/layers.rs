@@ -9,12 +9,12 @@ const FLOORS: [&[&str]; 10] = [
     &["run", "verify"],
     &["plan"],
     &["pipeline"],
-    &["write", "augment", "segment"],
+    &["augment", "segment"],
     &["corpus", "featurize"],
-    &["transform", "encode"],
+    &["transform", "encode", "write"],
     &["load", "resample", "manifest", "seed"],
     &["spectrum"],
-    &["audio", "durable", "engines", "error", "family", "isolation", "nearest", "rejects", "variables"],
+    &["audio", "durable", "engines", "error", "family", "isolation", "nearest", "rejects", "value", "variables"],
 ];
 
 /// The roofs of the project: they only hand over.

@@ -16,10 +16,10 @@ use polars::prelude::{
 
 use super::{CorpusError, Position};
 use crate::load::{Commands, Location};
+pub use crate::value::{Kind, Value};
 
 pub(super) use self::cells::Cell;
 use self::cells::Cells;
-pub use self::cells::{Kind, Value};
 pub use self::condition::RowCondition;
 pub(super) use self::rows::{ColumnKey, Rows};
 pub use self::select::{SelectError, columns_read};

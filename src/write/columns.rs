@@ -10,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::contract::{Cell, FeatureColumn, Number, ROW_COLUMNS, Row, RowSchema, WriteError};
 use super::schema::arrow_schema;
-use crate::corpus::{Kind, Value};
+use crate::value::{Kind, Value};
 
 /// The columns of a row beside its features and its sound.
 pub(super) struct RowColumns {

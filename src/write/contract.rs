@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use thiserror::Error;
 
 use crate::audio::Hertz;
-use crate::corpus::{Kind, Value};
+use crate::value::{Kind, Value};
 use crate::manifest::{ColumnSchema, Dtype, FileEntry, ShardEntry};
 
 use super::{ShardFile, ShardName};

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use super::contract::{Cell, Row, RowSchema, WriteError};
 use crate::audio::Hertz;
-use crate::corpus::{Kind, Value};
+use crate::value::{Kind, Value};
 
 /// A row's texts and numbers. Every column of the schema is there, null where it has no value, but for the cells themselves: of a
 /// feature column its `<name>_frames`, and its `<name>_scale` where it has one.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::contract::{FeatureColumn, Number, ROW_COLUMNS, RowSchema};
-use crate::corpus::Kind;
+use crate::value::Kind;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 /// The Arrow schema of rows: a feature cell is one `LargeBinary`, with `wavemill:dtype`, `wavemill:shape` and `wavemill:unit` in

@@ -7,46 +7,7 @@ use polars::prelude::{
     PlSmallStr, PrimitiveChunkedBuilder, StringChunked, StringChunkedBuilder,
 };
 
-/// The type of a further column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// UTF-8 text.
-    String,
-    /// Whole numbers of 64 bits.
-    Int64,
-    /// Numbers in double precision.
-    Float64,
-    /// True or false.
-    Boolean,
-}
-
-impl Kind {
-    /// The name in a manifest.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::String => "string",
-            Self::Int64 => "int64",
-            Self::Float64 => "float64",
-            Self::Boolean => "bool",
-        }
-    }
-}
-
-/// A cell of a table.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Value<'a> {
-    /// Nothing.
-    Null,
-    /// Text.
-    String(&'a str),
-    /// A whole number.
-    Int64(i64),
-    /// A number.
-    Float64(f64),
-    /// A truth value.
-    Boolean(bool),
-}
+use crate::value::{Kind, Value};
 
 /// A cell as a source gives it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,19 +32,6 @@ impl<'a> Cell<'a> {
     /// Whether there is nothing in the cell that could be a name.
     pub(super) fn is_empty(self) -> bool {
         self.is_null() || matches!(self, Self::Typed(Value::String("")))
-    }
-}
-
-impl fmt::Display for Value<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Null => f.write_str("null"),
-            Self::String(text) => f.write_str(text),
-            Self::Int64(number) => write!(f, "{number}"),
-            // With a point or an exponent, as JSON writes it: 3.0 is not the text "3".
-            Self::Float64(number) => write!(f, "{number:?}"),
-            Self::Boolean(truth) => write!(f, "{truth}"),
-        }
     }
 }
 

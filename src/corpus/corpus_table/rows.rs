@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use polars::prelude::{ChunkFullNull, Float64Chunked, Int64Chunked, StringChunked};
 
-use super::cells::{Cell, Cells, GrowingCells, Value, as_int};
+use super::cells::{Cell, Cells, GrowingCells, as_int};
 use super::{CorpusTable, Extra, Origin, RESERVED, STANDARD};
 use crate::audio::Seconds;
 use crate::corpus::{CorpusError, Place, Position};
 use crate::load::Commands;
+use crate::value::Value;
 
 /// A column that takes cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -369,7 +370,7 @@ mod tests {
             &[("audio", "c.wav")],
         ])
         .unwrap();
-        assert_eq!(table.extras().collect::<Vec<_>>(), [("score", super::super::Kind::Int64)]);
+        assert_eq!(table.extras().collect::<Vec<_>>(), [("score", crate::value::Kind::Int64)]);
         let scores: Vec<_> = (0..3).map(|row| table.extra(0, row)).collect();
         assert_eq!(scores, [Value::Null, Value::Int64(7), Value::Null]);
         assert_eq!([table.text(0), table.text(1), table.text(2)], [None, Some("hi"), None]);
