@@ -8,14 +8,17 @@ mod select;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use indexmap::IndexMap;
 use polars::prelude::{
     ChunkTake, ChunkedArray, Column, DataFrame, Float64Chunked, Int64Chunked, IntoColumn, PolarsDataType, PolarsResult,
     StringChunked,
 };
 
+use super::wavemill::{Dataset, OfDataset};
 use super::{CorpusError, Position};
-use crate::load::{Commands, Location};
+use crate::load::{Commands, FetchSound, Location};
 pub use crate::value::{Kind, Value};
 
 pub(super) use self::cells::Cell;
@@ -41,6 +44,8 @@ pub struct CorpusTable {
     origins: Vec<Origin>,
     /// Each row's place in `origins`; nothing where all are of the first.
     origin: Vec<u32>,
+    /// Each row's number in its dataset; nothing where no origin is one.
+    dataset_row: Vec<u64>,
     id: StringChunked,
     audio: StringChunked,
     start_s: Float64Chunked,
@@ -59,6 +64,8 @@ pub struct CorpusTable {
 pub(super) struct Origin {
     pub(super) root: PathBuf,
     pub(super) commands: Commands,
+    /// The dataset whose rows they are, where they are rows of one.
+    pub(super) dataset: Option<OfDataset>,
 }
 
 /// A column beside the standard ones.
@@ -113,8 +120,45 @@ impl CorpusTable {
     /// The recording as this machine finds it, for a decoder.
     #[must_use]
     pub fn location(&self, row: usize) -> Location {
-        let Origin { root, commands } = self.origin(row);
-        Location::of(root, self.audio(row), *commands)
+        let Origin { root, commands, dataset } = self.origin(row);
+        match dataset.as_ref().map(|dataset| &dataset.sound) {
+            None => Location::of(root, self.audio(row), *commands),
+            Some(Some(sound)) => Location::Fetched {
+                name: self.audio(row).to_owned(),
+                source: Arc::clone(sound) as Arc<dyn FetchSound>,
+                row: self.dataset_row[row],
+            },
+            // There is no such file, as whoever loads it will say.
+            Some(None) => Location::File(root.join(self.audio(row))),
+        }
+    }
+
+    /// The table as the rows of a dataset, one after the other.
+    pub(super) fn of_dataset(mut self, dataset: OfDataset) -> Self {
+        self.dataset_row = (0..self.len() as u64).collect();
+        self.origins.iter_mut().for_each(|origin| origin.dataset = Some(dataset.clone()));
+        self
+    }
+
+    /// The dataset whose rows these are, all of them, with what is left to whoever loads it.
+    #[must_use]
+    pub fn dataset(&self) -> Option<(&Arc<Dataset>, &IndexMap<String, Vec<serde_json::Value>>)> {
+        let [Origin { dataset: Some(dataset), .. }] = self.origins.as_slice() else { return None };
+        Some((&dataset.rows, dataset.at_load.as_ref()))
+    }
+
+    /// Which row of its dataset a row is.
+    #[must_use]
+    pub fn dataset_row(&self, row: usize) -> Option<u64> {
+        self.origin(row).dataset.as_ref()?;
+        self.dataset_row.get(row).copied()
+    }
+
+    /// The first row whose dataset has no sound, if there is one.
+    #[must_use]
+    pub fn without_sound(&self) -> Option<usize> {
+        let silent = |row: &usize| self.origin(*row).dataset.as_ref().is_some_and(|dataset| dataset.sound.is_none());
+        (0..self.len()).find(silent)
     }
 
     /// Where the tests find a recording.
@@ -241,6 +285,11 @@ impl CorpusTable {
             } else {
                 rows.iter().map(|row| self.origin[*row as usize]).collect()
             },
+            dataset_row: if self.dataset_row.is_empty() {
+                Vec::new()
+            } else {
+                rows.iter().map(|row| self.dataset_row[*row as usize]).collect()
+            },
             id: taken(&self.id, rows),
             audio: taken(&self.audio, rows),
             start_s: taken(&self.start_s, rows),
@@ -261,7 +310,7 @@ impl CorpusTable {
     /// Two utterances have one id.
     pub(super) fn concatenated(tables: &[(String, Self)]) -> Result<Self, CorpusError> {
         let mut rows = Rows::new(Path::new(""), Path::new(""));
-        let (mut origins, mut origin) = (Vec::new(), Vec::new());
+        let (mut origins, mut origin, mut dataset_row) = (Vec::new(), Vec::new(), Vec::new());
         for (prefix, table) in tables {
             let first = origins.len() as u32;
             origins.extend(table.origins.iter().cloned());
@@ -272,6 +321,7 @@ impl CorpusTable {
                 .collect::<Result<_, CorpusError>>()?;
             for row in 0..table.len() {
                 rows.begin(Position::Whole);
+                dataset_row.push(table.dataset_row.get(row).copied().unwrap_or(0));
                 origin.push(first + table.origin.get(row).copied().unwrap_or(0));
                 rows.put(ColumnKey::ID, Cell::Typed(Value::String(&format!("{prefix}{}", table.id(row)))))?;
                 for (name, key) in &columns {
@@ -282,7 +332,7 @@ impl CorpusTable {
                 rows.end()?;
             }
         }
-        Ok(Self { origins, origin, ..rows.finish()? })
+        Ok(Self { origins, origin, dataset_row, ..rows.finish()? })
     }
 
     /// The table with an utterance for every channel of its recording: `counts[row]` of them, where the source names none.

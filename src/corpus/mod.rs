@@ -13,6 +13,7 @@ mod lhotse_shar;
 mod librispeech;
 mod nemo_tarred;
 mod table;
+mod wavemill;
 mod webdataset;
 
 pub use audio_folder::{NamePattern, NamePatternError};
@@ -22,6 +23,7 @@ pub use error::{CorpusError, Place, Position};
 pub use lhotse::Manifests;
 pub use shards::Shards;
 pub use table::{Delimiter, Format};
+pub use wavemill::{Dataset, RowError};
 
 use crate::family::family;
 
@@ -36,6 +38,7 @@ family! {
         lhotse_shar: LhotseShar,
         webdataset: Webdataset,
         nemo_tarred: NemoTarred,
+        wavemill: Wavemill,
     }
 }
 
@@ -56,7 +59,7 @@ mod tests {
 
     #[test]
     fn every_example_of_the_list_is_a_row_that_parses_to_its_own_member() {
-        assert_eq!(Corpus::FAMILY.entries.len(), 8);
+        assert_eq!(Corpus::FAMILY.entries.len(), 9);
         for entry in Corpus::FAMILY.entries {
             let corpus: Corpus = serde_saphyr::from_str(entry.example).expect(entry.name);
             assert_eq!(corpus.name(), entry.name);

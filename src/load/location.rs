@@ -19,7 +19,7 @@ use super::error::LoadError;
 /// | `a/b.flac` | a file |
 /// | `a/shard.tar#offset=512&length=10240` | bytes of a file: a member of an archive, read where it lies |
 /// | `sph2pipe -f wav a.sph \|` | what a command writes to its standard output |
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Location {
     /// A file.
     File(PathBuf),
@@ -34,6 +34,25 @@ pub enum Location {
     },
     /// A command, without the `|` at its end. Whoever names it answers for it: see [`Location::of`].
     Command(String),
+    /// What is not read as a file: a row of a dataset.
+    Fetched {
+        /// What it is called.
+        name: String,
+        /// Who fetches it.
+        source: Arc<dyn FetchSound>,
+        /// Which row.
+        row: u64,
+    },
+}
+
+/// Whoever has sound as bytes that are no part of a file as they stand there.
+pub trait FetchSound: fmt::Debug + Send + Sync {
+    /// The bytes of the sound number `row`: those of a file of sound.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with whatever holds them.
+    fn fetch(&self, row: u64) -> Result<Vec<u8>, String>;
 }
 
 /// Whether sound that is the output of a command may be had by running it.
@@ -66,12 +85,12 @@ impl Location {
         part().unwrap_or_else(|| Self::File(whole(audio)))
     }
 
-    /// The file that must be there; of a command, none.
+    /// The file that must be there, where it is one.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(file) | Self::Part { file, .. } => Some(file),
-            Self::Command(_) => None,
+            Self::Command(_) | Self::Fetched { .. } => None,
         }
     }
 
@@ -83,6 +102,10 @@ impl Location {
                 Ok(Medium::Part { file: file.clone(), offset: *offset, length: *length })
             }
             Self::Command(command) => output_of(command, most).map(Arc::new).map(Medium::Open),
+            Self::Fetched { source, row, .. } => match source.fetch(*row) {
+                Ok(bytes) => Ok(Medium::Bytes(bytes.into())),
+                Err(reason) => Err(LoadError::Unreadable { source: io::Error::other(reason) }),
+            },
         }
     }
 }
@@ -93,6 +116,7 @@ impl fmt::Display for Location {
             Self::File(file) => file.display().fmt(f),
             Self::Part { file, offset, length } => write!(f, "{}#offset={offset}&length={length}", file.display()),
             Self::Command(command) => write!(f, "{command} |"),
+            Self::Fetched { name, .. } => f.write_str(name),
         }
     }
 }
@@ -131,6 +155,8 @@ pub(super) enum Medium {
     },
     /// A file that has no name any more.
     Open(Arc<File>),
+    /// Bytes in memory.
+    Bytes(Arc<[u8]>),
 }
 
 impl From<&Path> for Medium {
@@ -197,15 +223,16 @@ mod tests {
 
     #[test]
     fn a_text_names_a_file_a_part_of_one_or_a_command() {
-        assert_eq!(of("a/b.wav"), Location::File("/corpus/a/b.wav".into()));
-        assert_eq!(of("/a#1.wav"), Location::File("/a#1.wav".into()));
-        assert_eq!(of("https://host/a.wav"), Location::File("https://host/a.wav".into()));
-        let part = Location::Part { file: "/corpus/x.tar".into(), offset: 512, length: 7 };
-        assert_eq!(of("x.tar#offset=512&length=7"), part);
-        assert_eq!(of("x.tar#offset=-1&length=7"), Location::File("/corpus/x.tar#offset=-1&length=7".into()));
-        assert_eq!(of("sox a.wav -t wav - | "), Location::Command("sox a.wav -t wav -".to_owned()));
+        let file = |location: Location, path: &str| matches!(location, Location::File(file) if file == Path::new(path));
+        assert!(file(of("a/b.wav"), "/corpus/a/b.wav"));
+        assert!(file(of("/a#1.wav"), "/a#1.wav"));
+        assert!(file(of("https://host/a.wav"), "https://host/a.wav"));
+        assert!(file(of("x.tar#offset=-1&length=7"), "/corpus/x.tar#offset=-1&length=7"));
+        let Location::Part { file: archive, offset, length } = of("x.tar#offset=512&length=7") else { panic!() };
+        assert_eq!((archive.as_path(), offset, length), (Path::new("/corpus/x.tar"), 512, 7));
+        assert!(matches!(of("sox a.wav -t wav - | "), Location::Command(line) if line == "sox a.wav -t wav -"));
         let refused = Location::of(Path::new("/corpus"), "rm -r x |", Commands::Refuse);
-        assert_eq!(refused, Location::File("/corpus/rm -r x |".into()));
+        assert!(file(refused, "/corpus/rm -r x |"));
         for audio in ["/a/b.wav", "/x.tar#offset=512&length=7", "true |"] {
             assert_eq!(of(audio).to_string(), audio);
         }

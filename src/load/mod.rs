@@ -69,7 +69,7 @@ pub use channels::{Channels, Pick};
 pub use decoder::{Cut, Decoder, Take, probe, probe_within};
 pub use error::{LoadError, LoadWarning};
 pub use limits::Limits;
-pub use location::{Commands, Location};
+pub use location::{Commands, FetchSound, Location};
 pub use quality::{Listener, Nan, Quality, QualityColumns, Silence};
 pub use stream::Header;
 

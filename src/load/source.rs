@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 use symphonia::core::io::MediaSource;
 
@@ -16,7 +17,7 @@ const PIECE: u64 = 128 * 1024;
 
 /// A regular file whose length is known, or a part of one, behind a buffer.
 pub(super) struct Source {
-    file: File,
+    file: Bytes,
     /// The byte of the file at which the source begins.
     first: u64,
     len: u64,
@@ -44,19 +45,20 @@ impl Source {
         let (file, first, len) = match medium {
             Medium::File(path) => {
                 let (file, len) = regular(path)?;
-                (file, 0, len)
+                (Bytes::File(file), 0, len)
             }
             Medium::Part { file: path, offset, length } => {
                 let (file, len) = regular(path)?;
                 if offset.checked_add(*length).is_none_or(|end| end > len) {
                     return Err(LoadError::NotInFile { offset: *offset, length: *length, file: len });
                 }
-                (file, *offset, *length)
+                (Bytes::File(file), *offset, *length)
             }
             Medium::Open(file) => {
                 let len = file.metadata().map_err(LoadError::opening)?.len();
-                (file.try_clone().map_err(LoadError::opening)?, 0, len)
+                (Bytes::File(file.try_clone().map_err(LoadError::opening)?), 0, len)
             }
+            Medium::Bytes(bytes) => (Bytes::Memory(Arc::clone(bytes)), 0, bytes.len() as u64),
         };
         if len == 0 {
             return Err(LoadError::EmptyFile);
@@ -101,19 +103,32 @@ impl Source {
         if self.left == 0 {
             return Err(io::Error::other(ReadTooMuch { bytes: self.budget }));
         }
-        if self.file_at != Some(self.at) {
-            self.file.seek(SeekFrom::Start(self.first + self.at))?;
-        }
         self.buffer_at = self.at;
         // What follows a part in its file is not its own.
         let most = self.left.min(self.len - self.at);
         let room = self.buffer.len().min(usize::try_from(most).unwrap_or(usize::MAX));
-        self.file_at = None;
-        self.filled = self.file.read(&mut self.buffer[..room])?;
+        let buffer = &mut self.buffer[..room];
+        self.filled = match &mut self.file {
+            Bytes::File(file) => {
+                if self.file_at != Some(self.at) {
+                    file.seek(SeekFrom::Start(self.first + self.at))?;
+                }
+                self.file_at = None;
+                let filled = file.read(buffer)?;
+                self.file_at = Some(self.at + filled as u64);
+                filled
+            }
+            Bytes::Memory(bytes) => bytes[self.at as usize..].as_ref().read(buffer)?,
+        };
         self.left -= self.filled as u64;
-        self.file_at = Some(self.at + self.filled as u64);
         Ok(())
     }
+}
+
+/// What a source reads.
+enum Bytes {
+    File(File),
+    Memory(Arc<[u8]>),
 }
 
 /// A regular file and its length.

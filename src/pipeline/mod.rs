@@ -69,6 +69,9 @@ pub struct Pipeline {
     #[serde(default)]
     pub augment: Option<Augmentation>,
     /// The columns of the dataset: each a name with its extractor and transforms, or with `encode` for the sound itself.
+    ///
+    /// Only where the corpus is a dataset (`wavemill`) may it be left out: its rows go on as they are.
+    #[serde(default)]
     #[schemars(extend("minProperties" = 1))]
     pub featurize: IndexMap<String, ColumnRows>,
     /// The format of the shards, and the parts of the dataset.

@@ -13,7 +13,7 @@ use super::mistake::{Mistake, Mistakes};
 use super::tree::{Kind, Node, Step, bytes};
 use crate::audio::Hertz;
 use crate::augment::Augments;
-use crate::corpus::{self, CorpusTable, RowCondition, SelectError};
+use crate::corpus::{self, Corpus, CorpusTable, RowCondition, SelectError};
 use crate::error::chain;
 use crate::featurize::{Recipe, RowError};
 use crate::load::Quality;
@@ -136,6 +136,9 @@ fn disagreements(pipeline: &Pipeline, tree: &Node, variables: &Variables) -> Vec
         let mistake = Mistake::at(place(&["load", &format!("{key}_rate_hz")]), message);
         mistakes.push(mistake.help("`min_rate_hz` is at most `max_rate_hz`"));
     }
+    if pipeline.featurize.is_empty() {
+        mistakes.extend(unmade(pipeline, tree));
+    }
     for column in pipeline.featurize.keys() {
         let key_span = key_span(tree, column);
         let beside = |other: &&String| *column == format!("{other}_frames") || *column == format!("{other}_scale");
@@ -196,6 +199,26 @@ fn disagreements(pipeline: &Pipeline, tree: &Node, variables: &Variables) -> Vec
         mistakes.push(Mistake::at(place(&["write", pipeline.write.name(), error.key()]), error.to_string()));
     }
     mistakes
+}
+
+/// What is wrong with a pipeline that makes no columns.
+fn unmade(pipeline: &Pipeline, tree: &Node) -> Option<Mistake> {
+    let place = |key: &str| tree.place(&[Step::Key(key.to_owned())]);
+    let Corpus::Wavemill(_) = &pipeline.corpus else {
+        let mistake = Mistake::at(tree.place(&[]), "the pipeline lacks the key `featurize`");
+        return Some(
+            mistake.help("it names the columns to make; only a corpus that is a dataset (`wavemill`) goes without"),
+        );
+    };
+    let idle = [
+        ("keep_if", pipeline.keep_if.is_some()),
+        ("resample", pipeline.resample.is_some()),
+        ("segment", !pipeline.segment.is_empty()),
+        ("augment", pipeline.augment.is_some()),
+    ];
+    let (key, _) = idle.into_iter().find(|(_, there)| *there)?;
+    let message = format!("`{key}` has no sound to work on: without `featurize` the rows go on as they are");
+    Some(Mistake::at(place(key), message).help("add `featurize`, or leave this out"))
 }
 
 /// What a row that is done when the dataset is loaded lacks.

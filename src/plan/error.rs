@@ -9,6 +9,7 @@ use crate::corpus::{CorpusError, SelectError};
 use crate::load::LoadError;
 use crate::transform::AtLoadError;
 use crate::variables::VariableError;
+use crate::write::FormatError;
 
 /// Why a pipeline over a corpus makes no plan.
 #[derive(Debug, Error)]
@@ -57,6 +58,22 @@ pub enum PlanError {
         /// The id.
         id: String,
     },
+    /// Without `featurize`, there is nothing to write but the rows of another dataset.
+    #[error(
+        "without `featurize` the rows of another dataset go on as they are, and the corpus is no dataset, or not all of it"
+    )]
+    NothingToCarry,
+    /// A dataset holds no sound, and features are to be made of it.
+    #[error(
+        "`{audio}`: the dataset has no column of encoded sound to make features of: make one with `encode`, or leave `featurize` out"
+    )]
+    NoSound {
+        /// A row, as the corpus names it.
+        audio: String,
+    },
+    /// The format cannot hold the columns.
+    #[error("`write` does not fit the columns")]
+    Format(#[from] FormatError),
     /// The column that `write.split` goes by is not in the corpus.
     #[error("`write.split` goes by `{column}`, and the corpus has no such column{}", nearest.as_ref().map(|word| format!(" (did you mean `{word}`?)")).unwrap_or_default())]
     SplitColumn {

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::audio::{Hertz, Seconds};
 use crate::augment::{Around, Banks};
-use crate::corpus::{CorpusTable, Kind, RowCondition, Value};
+use crate::corpus::{CorpusTable, Dataset, Kind, RowCondition, Value};
 use crate::engines::engines;
 use crate::load::Channels;
 use crate::nearest::nearest;
@@ -90,7 +90,19 @@ impl Plan {
             return Err(PlanError::NothingSelected);
         }
         let keep_if = keep_if(&pipeline, &table, variables)?;
-        let schema = pipeline.row_schema(table.extras().map(|(name, kind)| (name.to_owned(), kind)).collect());
+        let extras: Vec<(String, Kind)> = table.extras().map(|(name, kind)| (name.to_owned(), kind)).collect();
+        let carried = pipeline.featurize.is_empty().then(|| table.dataset().ok_or(PlanError::NothingToCarry));
+        let carried = carried.transpose()?;
+        let schema = match carried {
+            Some((dataset, _)) => RowSchema { extras, ..dataset.schema().clone() },
+            None => pipeline.row_schema(extras),
+        };
+        if carried.is_none()
+            && let Some(row) = table.without_sound()
+        {
+            return Err(PlanError::NoSound { audio: table.audio(row).to_owned() });
+        }
+        pipeline.write.member().accepts(&schema)?;
         if let Some(column) = schema.repeated() {
             let setting = match column.as_str() {
                 NUM_CHANNELS => "`load.channels` to another value than `keep`",
@@ -113,9 +125,10 @@ impl Plan {
         let (table, parts) = split(table, pipeline.write.split.as_ref())?;
         let (mut utterances, mut estimated_bytes, mut part_shards) = (Vec::new(), 0_u64, Vec::new());
         for part in &parts {
-            let sizes = part.clone().map(|row| {
-                estimated_row_bytes(&pipeline, &schema, table.duration_s(row)).saturating_mul(variants as u64)
-            });
+            let carried = carried_bytes(&pipeline, &table);
+            let bytes =
+                |row: usize| carried.unwrap_or_else(|| estimated_row_bytes(&pipeline, &schema, table.duration_s(row)));
+            let sizes = part.clone().map(|row| bytes(row).saturating_mul(variants as u64));
             let (cut, bytes) = cut_shards(sizes, pipeline.write.member().shard_bytes());
             part_shards.push(utterances.len()..utterances.len() + cut.len());
             utterances.extend(cut.into_iter().map(|range| part.start + range.start..part.start + range.end));
@@ -124,7 +137,10 @@ impl Plan {
         // The variants of an utterance stay together: it is decoded once for them.
         let shards = utterances.iter().map(|range| range.start * variants..range.end * variants).collect::<Vec<_>>();
         let corpus_hash = corpus_hash(&table);
-        let at_load = at_load(&pipeline, variables)?;
+        let at_load = match table.dataset() {
+            Some((_, at_load)) if pipeline.featurize.is_empty() => at_load.clone(),
+            _ => at_load(&pipeline, variables)?,
+        };
         let banks = banks(&pipeline, &table, variables)?;
         let hash = hash(&pipeline, keep_if.as_ref(), &at_load, &banks, &corpus_hash, &shards);
         let parts = part_shards;
@@ -151,6 +167,13 @@ impl Plan {
     pub fn part_name(&self, part: usize) -> Option<&str> {
         let (name, _) = self.pipeline.write.split.as_ref()?.parts.get_index(part)?;
         Some(name)
+    }
+
+    /// The dataset whose rows go on as they are, where the pipeline makes no columns.
+    #[must_use]
+    pub fn carries(&self) -> Option<&Dataset> {
+        let (dataset, _) = self.table.dataset().filter(|_| self.pipeline.featurize.is_empty())?;
+        Some(dataset)
     }
 
     /// How many entries each utterance has: itself, its copies, or both.
@@ -182,7 +205,8 @@ impl Plan {
     /// The bytes that each row of an utterance will take, estimated from its length.
     #[must_use]
     pub fn estimated_row_bytes(&self, utterance: usize) -> u64 {
-        estimated_row_bytes(&self.pipeline, &self.schema, self.table.duration_s(utterance))
+        carried_bytes(&self.pipeline, &self.table)
+            .unwrap_or_else(|| estimated_row_bytes(&self.pipeline, &self.schema, self.table.duration_s(utterance)))
     }
 
     /// What the plan's file says of it.
@@ -280,6 +304,11 @@ fn banks(pipeline: &Pipeline, table: &CorpusTable, variables: &Variables) -> Res
 
 /// Channels that a recording is taken to have where all are kept, to estimate sizes only.
 const NOMINAL_CHANNELS: u64 = 2;
+
+/// The bytes that a row will take that goes on as it is.
+fn carried_bytes(pipeline: &Pipeline, table: &CorpusTable) -> Option<u64> {
+    table.dataset().filter(|_| pipeline.featurize.is_empty()).map(|(dataset, _)| dataset.bytes_per_row())
+}
 
 /// The bytes that one utterance's row will take.
 fn estimated_row_bytes(pipeline: &Pipeline, schema: &RowSchema, duration_s: Option<f64>) -> u64 {

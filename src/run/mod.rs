@@ -1,5 +1,6 @@
 //! A plan carried out: every shard that is missing is made, written and committed, and the manifest last.
 
+mod carry;
 mod cell;
 mod commit;
 mod error;

@@ -7,6 +7,13 @@ use super::failure::WorldFault;
 use super::features::Columns;
 use super::order::Weigh;
 
+/// What a row is called in the dataset that it comes from.
+#[derive(Debug)]
+pub(super) struct Carried {
+    pub(super) id: String,
+    pub(super) copy: u32,
+}
+
 /// A row, ready to be written.
 #[derive(Debug)]
 pub(super) struct MadeRow {
@@ -22,6 +29,8 @@ pub(super) struct MadeRow {
     pub(super) sound: Vec<f64>,
     /// Features and encoded sound.
     pub(super) columns: Columns,
+    /// What it is called, where it is a row of another dataset that goes on as it is.
+    pub(super) carried: Option<Carried>,
 }
 
 impl MadeRow {

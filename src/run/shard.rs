@@ -120,11 +120,13 @@ pub(super) fn write_row(
     let (table, utterance) = (&plan.table, entry.utterance);
     let id = table.id(utterance);
     let segment_id = made.segment.map(|number| segment_id(id, number));
+    let key = row_key(segment_id.as_deref().unwrap_or(id), entry.copy);
+    let (id, copy) = made.carried.as_ref().map_or((id, entry.copy), |carried| (&carried.id, carried.copy));
     let extras: Vec<_> = (0..plan.schema.extras.len()).map(|column| table.extra(column, utterance)).collect();
     writer.push(&Row {
-        key: &row_key(segment_id.as_deref().unwrap_or(id), entry.copy),
+        key: &key,
         id,
-        copy: entry.copy,
+        copy,
         text: table.text(utterance).filter(|_| made.words == Words::Kept),
         speaker: table.speaker(utterance),
         language: table.language(utterance),

@@ -5,6 +5,7 @@
 
 use crate::audio::{Waveform, Words};
 use crate::augment::{Augmenter, Told};
+use crate::corpus::Dataset;
 use crate::isolation::isolated;
 use crate::load::{Channels, Quality, QualityColumns};
 use crate::manifest::{Reject, Warning};
@@ -12,6 +13,7 @@ use crate::plan::{Entry, Plan};
 use crate::seed::Draws;
 use crate::segment::{Part, cut, take};
 
+use super::carry::carry;
 use super::cell::CELL_BYTES;
 use super::failure::{Failure, Panic, SegmentError, UNUSABLE, WorldFault};
 use super::features::Features;
@@ -79,6 +81,9 @@ impl<'p> Worker<'p> {
 
     fn try_make(&mut self, entry: Entry) -> Result<Made, Failure> {
         let pipeline = &self.plan.pipeline;
+        if let Some(dataset) = self.plan.carries() {
+            return self.carry(dataset, entry);
+        }
         if pipeline.segment.is_empty() && pipeline.augment.is_none() {
             return self.stream(entry);
         }
@@ -97,6 +102,16 @@ impl<'p> Worker<'p> {
         let made = self.make_parts(entry, &loaded);
         self.loaded = Some(loaded);
         made
+    }
+
+    /// A row of another dataset, as it is.
+    fn carry(&mut self, dataset: &Dataset, entry: Entry) -> Result<Made, Failure> {
+        self.stage = "corpus";
+        let table = &self.plan.table;
+        let world = |source| Failure::World { path: None, source };
+        let row = table.dataset_row(entry.utterance).map(|row| carry(dataset, row)).transpose().map_err(world)?;
+        let rows: Vec<MadeRow> = row.into_iter().collect();
+        Ok(Made { heard_s: rows.iter().map(MadeRow::seconds).sum(), rows, ..Made::default() })
     }
 
     /// A row straight from the decoder.
@@ -127,6 +142,7 @@ impl<'p> Worker<'p> {
             words: Words::Kept,
             sound: sound_columns(plan, channels, found.quality.as_ref(), None),
             columns,
+            carried: None,
         };
         let warnings = load_warning(plan, entry, &found).into_iter().collect();
         Ok(Made { rows: vec![row], warnings, heard_s: heard.seconds(), ..Made::default() })
@@ -251,6 +267,7 @@ impl<'p> Worker<'p> {
                 segment.map(|number| (number, start_s)),
             ),
             columns,
+            carried: None,
         };
         Ok((row, told))
     }

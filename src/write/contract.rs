@@ -8,8 +8,8 @@ use arrow::array::RecordBatch;
 use thiserror::Error;
 
 use crate::audio::Hertz;
-use crate::value::{Kind, Value};
 use crate::manifest::{ColumnSchema, Dtype, FileEntry, ShardEntry};
+use crate::value::{Kind, Value};
 
 use super::{ShardFile, ShardName};
 
@@ -361,7 +361,7 @@ pub trait WriteShards {
 }
 
 /// The rows of a shard, some at a time.
-pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch, WriteError>>>;
+pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch, WriteError>> + Send>;
 
 /// A shard being written. It holds some megabytes of rows in memory at most, or one row.
 pub trait WriteRows: Send {

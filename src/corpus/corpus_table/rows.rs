@@ -258,8 +258,9 @@ impl Rows {
         let start_s = times(columns.next(), "start_s", len);
         let duration_s = times(columns.next(), "duration_s", len);
         let table = CorpusTable {
-            origins: vec![Origin { root: self.root.path, commands: self.commands }],
+            origins: vec![Origin { root: self.root.path, commands: self.commands, dataset: None }],
             origin: Vec::new(),
+            dataset_row: Vec::new(),
             id,
             audio,
             start_s,
