@@ -35,6 +35,8 @@ pub(super) const RESERVED: [&str; 5] = ["key", "copy", "num_samples", "sample_ra
 #[derive(Debug, Clone)]
 pub struct CorpusTable {
     root: PathBuf,
+    /// Whether audio may be a command.
+    commands: bool,
     id: StringChunked,
     audio: StringChunked,
     start_s: Float64Chunked,
@@ -84,6 +86,13 @@ impl CorpusTable {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether audio that ends in ` |` is a command that may be run, as the pipeline file allows it; otherwise it is a path
+    /// like any other.
+    #[must_use]
+    pub const fn allows_commands(&self) -> bool {
+        self.commands
     }
 
     /// The utterance's id: unique and not empty.
@@ -218,6 +227,7 @@ impl CorpusTable {
         };
         Self {
             root: self.root.clone(),
+            commands: self.commands,
             id: taken(&self.id, rows),
             audio: taken(&self.audio, rows),
             start_s: taken(&self.start_s, rows),

@@ -1,19 +1,32 @@
 //! Readers of corpora: whatever the source, one [`CorpusTable`] comes out.
 
+mod commands;
 mod contract;
 mod corpus_table;
 mod error;
+mod folder;
+mod lines;
+mod problems;
 
 mod audio_folder;
+mod common_voice;
 mod jsonl;
+mod kaldi_dir;
 mod librispeech;
+mod ljspeech;
 mod table;
+mod vctk;
+mod voxceleb;
 
 pub use audio_folder::{NamePattern, NamePatternError};
+pub use commands::Commands;
+pub use common_voice::{CommonVoiceSplit, CommonVoiceSplits};
 pub use contract::ReadCorpus;
 pub use corpus_table::{CorpusTable, Kind, RowCondition, SelectError, Value, columns_read};
 pub use error::{CorpusError, Place, Position};
+pub use ljspeech::LjspeechText;
 pub use table::{Delimiter, Format};
+pub use vctk::Microphone;
 
 use crate::family::family;
 
@@ -24,6 +37,11 @@ family! {
         jsonl: Jsonl,
         table: Table,
         librispeech: Librispeech,
+        kaldi_dir: KaldiDir,
+        common_voice: CommonVoice,
+        vctk: Vctk,
+        ljspeech: Ljspeech,
+        voxceleb: Voxceleb,
     }
 }
 
@@ -44,7 +62,7 @@ mod tests {
 
     #[test]
     fn every_example_of_the_list_is_a_row_that_parses_to_its_own_member() {
-        assert_eq!(Corpus::FAMILY.entries.len(), 4);
+        assert_eq!(Corpus::FAMILY.entries.len(), 9);
         for entry in Corpus::FAMILY.entries {
             let corpus: Corpus = serde_saphyr::from_str(entry.example).expect(entry.name);
             assert_eq!(corpus.name(), entry.name);

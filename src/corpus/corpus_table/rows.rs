@@ -39,6 +39,8 @@ pub(in crate::corpus) struct Rows {
     columns: Vec<GrowingCells>,
     positions: Vec<Position>,
     derived_ids: bool,
+    /// Whether audio may be a command.
+    commands: bool,
     row: Row,
 }
 
@@ -80,8 +82,14 @@ impl Rows {
             columns: STANDARD.into_iter().map(GrowingCells::new).collect(),
             positions: Vec::new(),
             derived_ids: false,
+            commands: false,
             row: Row::default(),
         }
+    }
+
+    /// Lets the audio of a row be a command: a text that ends in ` |`, whose output is the sound.
+    pub(in crate::corpus) fn allow_commands(&mut self) {
+        self.commands = true;
     }
 
     /// The column `name`, made where it is not there yet.
@@ -128,7 +136,9 @@ impl Rows {
             ColumnKey::AUDIO if cell.is_empty() => Err(CorpusError::NoAudio { place: self.place() }),
             ColumnKey::AUDIO => {
                 let written = cell.to_string();
-                let audio = self.root.relative(&written);
+                // The first word of a command may lie below the root; what follows it is no path.
+                let command = self.commands && written.ends_with('|');
+                let audio = if command { written.as_str() } else { self.root.relative(&written) };
                 audio.clone_into(&mut self.row.audio);
                 self.push_text(key, Cell::Untyped(audio));
                 Ok(())
@@ -231,6 +241,7 @@ impl Rows {
         let duration_s = times(columns.next(), "duration_s", len);
         let table = CorpusTable {
             root: self.root.path,
+            commands: self.commands,
             id,
             audio,
             start_s,
