@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn what_is_no_list_of_common_voice_is_refused() {
         assert!(message(&[], "train").starts_with("failed to read"));
-        assert!(message(&[("train.tsv", "client_id\tpaht\n")], "train").contains("(did you mean `path`?)"));
+        assert!(message(&[("train.tsv", "client_id\tpaths\n")], "train").contains("(did you mean `paths`?)"));
         assert!(message(&[("train.tsv", "path\tsentence\n")], "train").contains("has no rows"));
         assert!(message(&[("train.tsv", "path\tsentence\na\n")], "train").contains("line 2: the record has 1 cells"));
         assert!(message(&[("train.tsv", "path\tsentence\n\tx\n")], "train").contains("line 2: no audio is named"));

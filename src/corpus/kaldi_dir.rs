@@ -471,6 +471,34 @@ mod tests {
     }
 
     #[test]
+    fn what_lhotse_exports_is_read() {
+        // lhotse.kaldi.export_to_kaldi, where one recording has two channels.
+        let dir = data_dir(&[
+            (
+                "wav.scp",
+                "a_0 a.wav\ns_1 ffmpeg -threads 1 -i s.wav -ar 16000 -map_channel 0.0.1  -f wav -threads 1 pipe:1 |\n",
+            ),
+            ("segments", "u0-0 a_0 0.1 0.3\nu1-0 a_0 0.3 1.5345\nv-1 s_1 0 1\n"),
+            ("reco2dur", "a_0 2.0\ns_1 1.0\n"),
+            ("text", "u0-0 HELLO WORLD\nu1-0 \nv-1 X  Y\n"),
+            ("utt2dur", "u0-0 0.2\nu1-0 1.2345\nv-1 1\n"),
+            ("utt2gender", "u0-0 f\nu1-0 f\nv-1 m\n"),
+            ("utt2lang", "u0-0 en\nu1-0 en\nv-1 en\n"),
+            ("utt2spk", "u0-0 sp0\nu1-0 sp1\nv-1 q\n"),
+        ]);
+        let table = read_with(&dir, "commands: allow").unwrap();
+        assert_eq!(ids(&table), ["u0-0", "u1-0", "v-1"]);
+        assert_eq!(
+            table.audio(2),
+            "ffmpeg -threads 1 -i s.wav -ar 16000 -map_channel 0.0.1  -f wav -threads 1 pipe:1 |"
+        );
+        assert_eq!([table.text(1), table.text(2)], [Some(""), Some("X  Y")]);
+        assert_eq!([table.cut_duration_s(0), table.cut_duration_s(1)], [Some(0.2), Some(1.2345)]);
+        assert_eq!((table.speaker(2), extra(&table, "gender", 2)), (Some("q"), Value::String("m")));
+        assert!(read_with(&dir, "").unwrap_err().to_string().contains("wav.scp`, line 2: the sound is the output"));
+    }
+
+    #[test]
     fn every_problem_is_told_at_once_with_file_and_line() {
         let message = message(&[
             ("wav.scp", "a a.wav\nb\na again.wav\nc sox c.wav -t wav - |\nd -\ne x.wav[0:3]\n"),

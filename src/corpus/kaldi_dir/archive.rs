@@ -107,7 +107,7 @@ mod tests {
     }
 
     fn wav(size: u32) -> Vec<u8> {
-        [b"x RIFF".as_slice(), &size.to_le_bytes(), b"WAVEfmt ", &[0; 20]].concat()
+        [b"x RIFF".as_slice(), &size.to_le_bytes(), b"WAVEfmt ", &[0; 24]].concat()
     }
 
     #[test]
