@@ -352,19 +352,18 @@ fn listed(words: &[String]) -> String {
 
 /// Problems with their causes, each on a line of its own.
 fn one_a_line(problems: &[CorpusError], more: u64) -> String {
-    let mut lines = String::new();
+    let mut lines = vec![String::new()];
     for problem in problems {
-        lines.push_str("\n  ");
-        lines.push_str(&problem.to_string());
+        let mut line = problem.to_string();
         let mut cause = std::error::Error::source(problem);
         while let Some(error) = cause {
-            lines.push_str(": ");
-            lines.push_str(&error.to_string());
+            line.extend([": ", &error.to_string()]);
             cause = error.source();
         }
+        lines.push(line);
     }
     if more > 0 {
-        lines.push_str(&format!("\n  and {more} more"));
+        lines.push(format!("and {more} more"));
     }
-    lines
+    lines.join("\n  ")
 }

@@ -1,4 +1,4 @@
-//! Kaldi data directories: `wav.scp`, `segments`, `text`, `utt2spk` and their kin, as Kaldi, ESPnet, icefall and lhotse
+//! Kaldi data directories: `wav.scp`, `segments`, `text`, `utt2spk` and their kin, as Kaldi, `ESPnet`, icefall and lhotse
 //! write them.
 //!
 //! The files are those of <https://kaldi-asr.org/doc/data_prep.html>.
@@ -274,8 +274,8 @@ const DECODED: [&str; 2] = ["num_samples", "sample_rate"];
 
 /// Whose list a file is, as the number in [`Further::by`], and the column that it fills.
 fn further(file: &str) -> Option<(usize, &str)> {
-    let kinds = ["utt2", "spk2", "reco2"].into_iter().enumerate();
-    let (kind, name) = kinds.filter_map(|(kind, prefix)| Some((kind, file.strip_prefix(prefix)?))).next()?;
+    let mut kinds = ["utt2", "spk2", "reco2"].into_iter().enumerate();
+    let (kind, name) = kinds.find_map(|(kind, prefix)| Some((kind, file.strip_prefix(prefix)?)))?;
     let is_name = !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
     (is_name && !KNOWN.contains(&file) && !DECODED.contains(&name)).then_some((kind, name))
 }
@@ -293,12 +293,11 @@ impl Columns {
         let language = read("utt2lang", utterances, one_word)?;
         let times = (read("utt2dur", utterances, time)?, read("reco2dur", recordings, time)?);
         let sides = read("reco2file_and_channel", recordings, file_and_channel)?;
-        let (speaker, of_speakers) = match has("utt2spk") || !has("spk2utt") {
-            true => (speaker, dir.join("utt2spk")),
-            false => {
-                let path = dir.join("spk2utt");
-                (Column::read_inverse(&path, utterances, problems)?, path)
-            }
+        let (speaker, of_speakers) = if has("utt2spk") || !has("spk2utt") {
+            (speaker, dir.join("utt2spk"))
+        } else {
+            let path = dir.join("spk2utt");
+            (Column::read_inverse(&path, utterances, problems)?, path)
         };
         let mut speakers = Entries::of(of_speakers);
         let number = |utterance| Some(speakers.number_or_add(speaker.get(utterance)?));

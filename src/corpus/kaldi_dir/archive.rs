@@ -86,7 +86,7 @@ fn sound(head: &[u8]) -> Result<(u64, u64), &'static str> {
         }
         [b'A', b'U', b'D', b'I', b'O', digits @ 1..=8, length @ ..] => {
             let length = length.get(..usize::from(*digits)).ok_or("the length of the sound is cut off")?;
-            let length = length.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+            let length = length.iter().rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
             Ok((6 + u64::from(*digits), length))
         }
         [b'f', b'L', b'a', b'C', ..] => Err("nothing tells how long the FLAC file there is: write it as kaldiio does"),

@@ -89,13 +89,11 @@ impl<T> Entries<T> {
 
     /// Adds what a line says.
     pub(super) fn add(&mut self, line: Line<'_>, key: &str, value: T) -> Result<(), CorpusError> {
-        match self.number(key) {
-            Some(first) => Err(line.again(key, self.all[first].line)),
-            None => {
-                self.push(key, line.number, value);
-                Ok(())
-            }
+        if let Some(first) = self.number(key) {
+            return Err(line.again(key, self.all[first].line));
         }
+        self.push(key, line.number, value);
+        Ok(())
     }
 
     fn push(&mut self, key: &str, line: u64, value: T) -> usize {
