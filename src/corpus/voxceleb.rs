@@ -1,4 +1,4 @@
-//! `VoxCeleb` 1 and 2, as their archives unpack: a folder a speaker, in it a folder a video, in it the utterances.
+//! VoxCeleb 1 and 2, as their archives unpack: a folder a speaker, in it a folder a video, in it the utterances.
 //!
 //! A. Nagrani, J. S. Chung and A. Zisserman, "VoxCeleb: a large-scale speaker identification dataset", Interspeech 2017;
 //! J. S. Chung, A. Nagrani and A. Zisserman, "VoxCeleb2: deep speaker recognition", Interspeech 2018;
@@ -17,11 +17,11 @@ use super::{AUDIO_EXTENSIONS, CorpusError, Place, Position, ReadCorpus, has_exte
 use crate::family::Member;
 use crate::variables::{Template, Variables};
 
-/// `VoxCeleb` 1 and 2: `id10001/video/00001.wav`, and what `vox1_meta.csv` and `vox2_meta.csv` say of the speakers.
+/// VoxCeleb 1 and 2: `id10001/video/00001.wav`, and what `vox1_meta.csv` and `vox2_meta.csv` say of the speakers.
 ///
 /// Speakers' folders stand in `root`, or below it in `wav`, `aac`, `dev`, `test`, `dev/wav`, `dev/aac`, `test/wav` or
 /// `test/aac`; all of these that are there are read. The id is `id10001/video/00001`, the speaker `id10001`; the column
-/// `video` is the video on `YouTube`. From the lists of speakers, where they stand in `root`, come `gender`,
+/// `video` is the video on YouTube. From the lists of speakers, where they stand in `root`, come `gender`,
 /// `nationality`, `set` and any other column, with `_` for spaces and in lower case (`vggface1_id`). Without a list,
 /// `set` is `dev` or `test` where that is a folder's name. Folders that are not named `id` and digits are left out.
 ///
@@ -76,7 +76,7 @@ impl ReadCorpus for Voxceleb {
     }
 }
 
-/// A `VoxCeleb` tree while it is read.
+/// A VoxCeleb tree while it is read.
 struct Reading {
     root: PathBuf,
     rows: Rows,
