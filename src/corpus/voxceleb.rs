@@ -21,7 +21,7 @@ use crate::variables::{Template, Variables};
 ///
 /// Speakers' folders stand in `root`, or below it in `wav`, `aac`, `dev`, `test`, `dev/wav`, `dev/aac`, `test/wav` or
 /// `test/aac`; all of these that are there are read. The id is `id10001/video/00001`, the speaker `id10001`; the column
-/// `video` is the video on YouTube. From the lists of speakers, where they stand in `root`, come `gender`,
+/// `video` is the video it was cut from. From the lists of speakers, where they stand in `root`, come `gender`,
 /// `nationality`, `set` and any other column, with `_` for spaces and in lower case (`vggface1_id`). Without a list,
 /// `set` is `dev` or `test` where that is a folder's name. Folders that are not named `id` and digits are left out.
 ///
