@@ -142,6 +142,14 @@ pub enum CorpusError {
         /// What is wrong there, and what to do.
         reason: String,
     },
+    /// Several things are wrong, each of which alone would be an error.
+    #[error("{} problems:{}", problems.len() as u64 + more, one_a_line(problems, *more))]
+    Many {
+        /// The first problems, in the order of the source.
+        problems: Vec<CorpusError>,
+        /// How many further ones there are.
+        more: u64,
+    },
     /// A record of a CSV or TSV file has more or fewer cells than the header.
     #[error("{place}: the record has {found} cells, the header has {expected}")]
     RecordLength {
@@ -340,4 +348,22 @@ impl CorpusError {
 /// Words in backquotes, with commas between them.
 fn listed(words: &[String]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Problems with their causes, each on a line of its own.
+fn one_a_line(problems: &[CorpusError], more: u64) -> String {
+    let mut lines = vec![String::new()];
+    for problem in problems {
+        let mut line = problem.to_string();
+        let mut cause = std::error::Error::source(problem);
+        while let Some(error) = cause {
+            line.extend([": ", &error.to_string()]);
+            cause = error.source();
+        }
+        lines.push(line);
+    }
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    lines.join("\n  ")
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audio_folder::text_of;
 use super::corpus_table::{Cell, ColumnKey, CorpusTable, Rows, Value};
+use super::folder::{Folder, stem};
 use super::{AUDIO_EXTENSIONS, CorpusError, Place, Position, ReadCorpus, has_extension};
 use crate::family::Member;
 use crate::variables::{Template, Variables};
@@ -66,30 +67,6 @@ impl ReadCorpus for Librispeech {
     }
 }
 
-/// What a folder holds, by name, each list in the order of its bytes; hidden names are left out.
-struct Folder {
-    folders: Vec<String>,
-    files: Vec<String>,
-}
-
-impl Folder {
-    fn list(path: &Path) -> Result<Self, CorpusError> {
-        let fail = |source| CorpusError::Read { path: path.to_owned(), source };
-        let (mut folders, mut files) = (Vec::new(), Vec::new());
-        for entry in path.read_dir().map_err(fail)? {
-            let path = entry.map_err(fail)?.path();
-            let name = path.file_name().and_then(std::ffi::OsStr::to_str);
-            let name = name.ok_or_else(|| CorpusError::NameNotUtf8 { path: path.clone() })?;
-            if !name.starts_with('.') {
-                if path.is_dir() { &mut folders } else { &mut files }.push(name.to_owned());
-            }
-        }
-        folders.sort_unstable();
-        files.sort_unstable();
-        Ok(Self { folders, files })
-    }
-}
-
 /// A LibriSpeech tree while it is read.
 struct Reading {
     root: PathBuf,
@@ -139,7 +116,7 @@ impl Reading {
         }
         let mut utterances = 0;
         for file in files.iter().filter(|file| has_extension(Path::new(file), &AUDIO_EXTENSIONS)) {
-            let id = file.rsplit_once('.').map_or(file.as_str(), |(stem, _)| stem);
+            let id = stem(file);
             let rows = &mut self.rows;
             rows.begin(Position::Whole);
             rows.put(ColumnKey::AUDIO, Cell::string(&format!("{split}/{speaker}/{chapter}/{file}")))?;

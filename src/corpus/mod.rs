@@ -5,8 +5,12 @@ mod contract;
 mod corpus_table;
 mod error;
 mod shards;
+mod folder;
+mod lines;
+mod problems;
 
 mod audio_folder;
+mod common_voice;
 mod jsonl;
 mod lhotse;
 mod lhotse_shar;
@@ -15,8 +19,13 @@ mod nemo_tarred;
 mod table;
 mod wavemill;
 mod webdataset;
+mod kaldi_dir;
+mod ljspeech;
+mod vctk;
+mod voxceleb;
 
 pub use audio_folder::{NamePattern, NamePatternError};
+pub use common_voice::{CommonVoiceSplit, CommonVoiceSplits};
 pub use contract::ReadCorpus;
 pub use corpus_table::{CorpusTable, Kind, RowCondition, SelectError, Value, columns_read};
 pub use error::{CorpusError, Place, Position};
@@ -24,6 +33,9 @@ pub use lhotse::Manifests;
 pub use shards::Shards;
 pub use table::{Delimiter, Format};
 pub use wavemill::{Dataset, RowError};
+pub use ljspeech::LjspeechText;
+pub use table::{Delimiter, Format};
+pub use vctk::Microphone;
 
 use crate::family::family;
 
@@ -39,6 +51,11 @@ family! {
         webdataset: Webdataset,
         nemo_tarred: NemoTarred,
         wavemill: Wavemill,
+        kaldi_dir: KaldiDir,
+        common_voice: CommonVoice,
+        vctk: Vctk,
+        ljspeech: Ljspeech,
+        voxceleb: Voxceleb,
     }
 }
 

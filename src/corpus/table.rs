@@ -1,6 +1,6 @@
 //! Tables that others made: CSV, TSV, Parquet and JSON lines, with a mapping from their columns to ours.
 
-mod delimited;
+pub(super) mod delimited;
 mod parquet_file;
 
 use std::borrow::Cow;

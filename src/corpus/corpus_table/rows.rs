@@ -147,7 +147,9 @@ impl Rows {
             ColumnKey::AUDIO if cell.is_empty() => Err(CorpusError::NoAudio { place: self.place() }),
             ColumnKey::AUDIO => {
                 let written = cell.to_string();
-                let audio = self.root.relative(&written);
+                // The first word of a command may lie below the root; what follows it is no path.
+                let command = self.commands == Commands::Allow && written.ends_with('|');
+                let audio = if command { written.as_str() } else { self.root.relative(&written) };
                 audio.clone_into(&mut self.row.audio);
                 self.push_text(key, Cell::Untyped(audio));
                 Ok(())

@@ -1,6 +1,7 @@
 //! CSV and TSV.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
 
@@ -10,11 +11,42 @@ use crate::corpus::{CorpusError, Place, Position};
 
 /// What a quote means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quoting {
+pub(in crate::corpus) enum Quoting {
     /// A cell in quotes may hold delimiters, line ends and doubled quotes.
     Rfc4180,
     /// A quote is a letter like any other.
     None,
+}
+
+/// The records of a CSV or TSV file with a header, one at a time.
+pub(in crate::corpus) struct Records {
+    path: PathBuf,
+    reader: csv::Reader<File>,
+    /// The names of the columns.
+    pub(in crate::corpus) header: Vec<String>,
+    record: StringRecord,
+}
+
+impl Records {
+    pub(in crate::corpus) fn open(path: &Path, quoting: Quoting, delimiter: char) -> Result<Self, CorpusError> {
+        let file = File::open(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })?;
+        let mut reader =
+            ReaderBuilder::new().delimiter(delimiter as u8).quoting(quoting == Quoting::Rfc4180).from_reader(file);
+        let header = reader.headers().map_err(|error| csv_error(path, error))?.iter().map(str::to_owned).collect();
+        Ok(Self { path: path.to_owned(), reader, header, record: StringRecord::new() })
+    }
+
+    /// The next record, with as many cells as the header, and where it stands.
+    pub(in crate::corpus) fn next_record(&mut self) -> Result<Option<(Position, &StringRecord)>, CorpusError> {
+        let there = self.reader.read_record(&mut self.record).map_err(|error| csv_error(&self.path, error))?;
+        let position = self.record.position().map_or(Position::Whole, |position| Position::Line(position.line()));
+        Ok(there.then_some((position, &self.record)))
+    }
+
+    /// The number of the column `name`.
+    pub(in crate::corpus) fn column(&self, name: &str) -> Option<usize> {
+        self.header.iter().position(|column| column == name)
+    }
 }
 
 impl Table {
@@ -25,15 +57,10 @@ impl Table {
         delimiter: char,
         rows: &mut Rows,
     ) -> Result<(), CorpusError> {
-        let fail = |error: csv::Error| csv_error(path, error);
-        let file = std::fs::File::open(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })?;
-        let mut reader =
-            ReaderBuilder::new().delimiter(delimiter as u8).quoting(quoting == Quoting::Rfc4180).from_reader(file);
-        let header: Vec<String> = reader.headers().map_err(fail)?.iter().map(str::to_owned).collect();
-        let keys = self.resolve(path, &header, rows)?;
-        let mut record = StringRecord::new();
-        while reader.read_record(&mut record).map_err(fail)? {
-            rows.begin(record.position().map_or(Position::Whole, |position| Position::Line(position.line())));
+        let mut records = Records::open(path, quoting, delimiter)?;
+        let keys = self.resolve(path, &records.header, rows)?;
+        while let Some((position, record)) = records.next_record()? {
+            rows.begin(position);
             for (cell, keys) in record.iter().zip(&keys) {
                 keys.iter().try_for_each(|key| rows.put(*key, Cell::Untyped(cell)))?;
             }
