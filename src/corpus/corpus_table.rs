@@ -18,7 +18,7 @@ pub(super) use self::cells::Cell;
 use self::cells::Cells;
 pub use self::cells::{Kind, Value};
 pub use self::condition::RowCondition;
-pub(super) use self::rows::{ColumnKey, Rows};
+pub(super) use self::rows::{ColumnKey, Rows, without_extension};
 pub use self::select::{SelectError, columns_read};
 
 /// The columns that every corpus table has, in their order.

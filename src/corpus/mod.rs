@@ -5,6 +5,7 @@ mod corpus_table;
 mod error;
 
 mod audio_folder;
+mod hugging_face;
 mod jsonl;
 mod librispeech;
 mod table;
@@ -13,6 +14,7 @@ pub use audio_folder::{NamePattern, NamePatternError};
 pub use contract::ReadCorpus;
 pub use corpus_table::{CorpusTable, Kind, RowCondition, SelectError, Value, columns_read};
 pub use error::{CorpusError, Place, Position};
+pub use hugging_face::Ids;
 pub use table::{Delimiter, Format};
 
 use crate::family::family;
@@ -24,6 +26,7 @@ family! {
         jsonl: Jsonl,
         table: Table,
         librispeech: Librispeech,
+        hugging_face: HuggingFace,
     }
 }
 
@@ -44,7 +47,7 @@ mod tests {
 
     #[test]
     fn every_example_of_the_list_is_a_row_that_parses_to_its_own_member() {
-        assert_eq!(Corpus::FAMILY.entries.len(), 4);
+        assert_eq!(Corpus::FAMILY.entries.len(), 5);
         for entry in Corpus::FAMILY.entries {
             let corpus: Corpus = serde_saphyr::from_str(entry.example).expect(entry.name);
             assert_eq!(corpus.name(), entry.name);

@@ -43,6 +43,8 @@ mod matroska;
 mod mp4;
 mod ogg;
 mod opus;
+#[allow(dead_code, reason = "`Page::value` and what reads a reference are for the loader of references")]
+pub(crate) mod parquet_page;
 mod pcm;
 mod quality;
 mod riff;
