@@ -179,7 +179,9 @@ impl Reading<'_> {
         let audio = match (&sound, path) {
             (Some(place), _) => format!("{}#{place}", self.part.below),
             (None, Some(path)) if path.contains("://") => {
-                return fail(format!("the sound is not embedded, and `{path}` is no file: embed it, or download it first"));
+                return fail(format!(
+                    "the sound is not embedded, and `{path}` is no file: embed it, or download it first"
+                ));
             }
             (None, Some(path)) if Path::new(path).components().any(|part| part == Component::ParentDir) => {
                 return fail(format!("the sound's path `{path}` leads out of the dataset's folder"));

@@ -175,7 +175,10 @@ impl Table {
     /// The columns of the corpus that each of the file's columns fills.
     pub(super) fn resolve(
         &self,
-        path: &Path, sources: &[String], rows: &mut Rows) -> Result<Vec<Vec<ColumnKey>>, CorpusError> {
+        path: &Path,
+        sources: &[String],
+        rows: &mut Rows,
+    ) -> Result<Vec<Vec<ColumnKey>>, CorpusError> {
         self.check_sources(path, sources)?;
         let mut filled: Vec<ColumnKey> = Vec::new();
         let mut resolved = Vec::with_capacity(sources.len());

@@ -49,7 +49,9 @@ pub(crate) enum PageError {
         reason: &'static str,
     },
     /// The page is of a form that is not read.
-    #[error("the Parquet page at byte {page} cannot be read in place: {reason}; write the file again with pyarrow's defaults")]
+    #[error(
+        "the Parquet page at byte {page} cannot be read in place: {reason}; write the file again with pyarrow's defaults"
+    )]
     Unsupported {
         /// Where the page's header stands.
         page: u64,
@@ -167,7 +169,8 @@ impl FromStr for PageReference {
     type Err = NoPageReference;
 
     fn from_str(text: &str) -> Result<Self, NoPageReference> {
-        let (mut column, mut page, mut row, mut codec, mut levels, mut dictionary) = (None, None, None, None, None, None);
+        let (mut column, mut page, mut row, mut codec, mut levels, mut dictionary) =
+            (None, None, None, None, None, None);
         for field in text.split('&') {
             let (key, value) = field.split_once('=').ok_or(NoPageReference)?;
             let number = || value.parse::<u64>().map_err(|_| NoPageReference);
@@ -304,7 +307,9 @@ impl Page {
             return Err(damaged("it ends within its levels"));
         }
         let values = match encoding {
-            Encoding::Plain => Values::Plain(starts(&bytes, levels.end, rows).ok_or(damaged("it ends within a value"))?),
+            Encoding::Plain => {
+                Values::Plain(starts(&bytes, levels.end, rows).ok_or(damaged("it ends within a value"))?)
+            }
             Encoding::Dictionary => {
                 let width = bytes.get(levels.end).copied().unwrap_or(0);
                 if width > 32 {
@@ -343,11 +348,7 @@ impl Page {
 
     /// The value of `row`, counted from 0 within the page with nulls counted; none where it is null. A page that follows a
     /// dictionary needs that page too.
-    pub(crate) fn value<'a>(
-        &'a self,
-        row: u64,
-        dictionary: Option<&'a Self>,
-    ) -> Result<Option<&'a [u8]>, PageError> {
+    pub(crate) fn value<'a>(&'a self, row: u64, dictionary: Option<&'a Self>) -> Result<Option<&'a [u8]>, PageError> {
         let Some(position) = self.position(row)? else { return Ok(None) };
         let damaged = |reason| PageError::Damaged { page: self.at, reason };
         match (&self.values, dictionary) {
@@ -483,7 +484,8 @@ mod tests {
         assert_eq!(written.parse(), Ok(reference.clone()));
         let coded = PageReference { dictionary: Some(1 << 40), ..reference };
         assert_eq!(coded.to_string().parse(), Ok(coded));
-        for wrong in ["", "column=a", "column=a&page=1&row=0&codec=lzo&levels=1", "column=a&page=1&page=1", "offset=1"] {
+        for wrong in ["", "column=a", "column=a&page=1&row=0&codec=lzo&levels=1", "column=a&page=1&page=1", "offset=1"]
+        {
             assert_eq!(wrong.parse::<PageReference>(), Err(NoPageReference), "{wrong}");
         }
     }

@@ -133,7 +133,9 @@ impl Rows {
     /// Where the row at hand stands: in a folder of recordings, its recording.
     pub(in crate::corpus) fn place(&self) -> Place {
         match self.positions.last() {
-            Some((_, Position::Whole)) if !self.row.audio.is_empty() => Place::whole(&self.root.path.join(&self.row.audio)),
+            Some((_, Position::Whole)) if !self.row.audio.is_empty() => {
+                Place::whole(&self.root.path.join(&self.row.audio))
+            }
             Some((_, position)) => Place { path: self.source().to_owned(), position: *position },
             None => Place::whole(self.source()),
         }

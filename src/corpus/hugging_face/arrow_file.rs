@@ -171,9 +171,8 @@ impl ArrowFile<'_> {
             return Ok(None);
         }
         let metadata = rest.get(before..).and_then(|rest| rest.get(..length)).ok_or_else(cut)?;
-        let message = self.guarded(at, || {
-            root_as_message(metadata).map_err(|error| ArrowError::ParseError(error.to_string()))
-        })?;
+        let message =
+            self.guarded(at, || root_as_message(metadata).map_err(|error| ArrowError::ParseError(error.to_string())))?;
         let body = usize::try_from(message.bodyLength());
         let body = body.map_err(|_| self.fail(at, "an Arrow message of negative length"))?;
         if body > rest.len() - before - length {

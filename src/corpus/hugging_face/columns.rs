@@ -133,7 +133,8 @@ fn mapping(settings: &HuggingFace, sources: &[String], audio: &str) -> Table {
     let mut columns = settings.columns.clone();
     columns.insert("audio".to_owned(), audio.to_owned());
     let there = |name: &str| sources.iter().any(|source| source == name);
-    let free = |name: &str| !columns.values().any(|source| source == name) && !settings.drop.iter().any(|drop| drop == name);
+    let free =
+        |name: &str| !columns.values().any(|source| source == name) && !settings.drop.iter().any(|drop| drop == name);
     if there("speaker_id") && free("speaker_id") && !there("speaker") && !columns.contains_key("speaker") {
         columns.insert("speaker".to_owned(), "speaker_id".to_owned());
     }
@@ -187,11 +188,16 @@ fn find_audio(
         [one] => return Ok(*one),
         [] => {
             let there = listed(names());
-            format!("no column holds sound: none is an `Audio` feature or a struct of `bytes` and `path`; it has {there}")
+            format!(
+                "no column holds sound: none is an `Audio` feature or a struct of `bytes` and `path`; it has {there}"
+            )
         }
         several => {
             let several = several.iter().map(|number| schema.field(*number).name().clone()).collect();
-            format!("several columns hold sound: name one as `audio` and the others under `drop`; there are {}", listed(several))
+            format!(
+                "several columns hold sound: name one as `audio` and the others under `drop`; there are {}",
+                listed(several)
+            )
         }
     };
     Err(CorpusError::malformed(Place::whole(path), reason))
@@ -206,7 +212,9 @@ fn classes(features: &Map<String, Json>, field: &Field) -> Option<Vec<String>> {
 /// Whether the cells of a type can be kept: as they are, or as JSON.
 fn is_carried(kind: &DataType) -> bool {
     match kind {
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => is_carried(item.data_type()),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            is_carried(item.data_type())
+        }
         DataType::Struct(fields) => fields.iter().all(|field| is_carried(field.data_type())),
         kind => target_type(kind).is_some(),
     }

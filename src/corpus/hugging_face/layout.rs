@@ -224,7 +224,8 @@ fn saved(root: &Path, folder: &str, split: Option<&str>) -> Result<Vec<DataFile>
     let state_file = root.join(format!("{folder}state.json"));
     let state: State = json(&state_file)?;
     if state.indices.is_some_and(|files| !files.is_empty()) {
-        let reason = "the rows are in an order of their own (`_indices_data_files`): load the dataset and save it again";
+        let reason =
+            "the rows are in an order of their own (`_indices_data_files`): load the dataset and save it again";
         return Err(CorpusError::malformed(Place::whole(&state_file), reason));
     }
     let split = split.map(str::to_owned).or(state.split);
@@ -240,7 +241,10 @@ fn plain_name<'a>(place: &Path, name: &'a str) -> Result<&'a str, CorpusError> {
     let mut parts = Path::new(name).components();
     match (parts.next(), parts.next()) {
         (Some(Component::Normal(_)), None) => Ok(name),
-        _ => Err(CorpusError::malformed(Place::whole(place), format!("`{name}` is no name of a file or folder beside it"))),
+        _ => Err(CorpusError::malformed(
+            Place::whole(place),
+            format!("`{name}` is no name of a file or folder beside it"),
+        )),
     }
 }
 

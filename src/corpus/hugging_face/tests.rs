@@ -14,7 +14,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use proptest::prelude::*;
 
-use super::super::{Kind, Value};
+use super::super::Kind;
 use super::*;
 use crate::load::parquet_page::{Page, PageReference, Stretch};
 
@@ -44,8 +44,10 @@ fn sound(table: &CorpusTable, row: usize) -> Vec<u8> {
         let page = Page::read(&file, page, end, codec, levels).unwrap();
         return page.value(row, dictionary.as_ref()).unwrap().expect("a value").to_vec();
     }
-    let fields: BTreeMap<&str, u64> =
-        place.split('&').map(|field| field.split_once('=').map(|(key, n)| (key, n.parse().unwrap())).unwrap()).collect();
+    let fields: BTreeMap<&str, u64> = place
+        .split('&')
+        .map(|field| field.split_once('=').map(|(key, n)| (key, n.parse().unwrap())).unwrap())
+        .collect();
     let mut bytes = Vec::new();
     let at = fields["offset"];
     Stretch { file: &file, at, end: at + fields["length"] }.read_to_end(&mut bytes).unwrap();
@@ -242,7 +244,9 @@ fn a_file_without_sound_says_which_column_is_wanted() {
     let two = made(vec![("audio", sound()), ("other", sound())], plain());
     assert!(message(&two.path, "").contains("there are `audio`, `other`"));
     assert_eq!(read_with(&two.path, "audio: other, drop: [audio]").unwrap().id(0), "x");
-    assert!(message(&two.path, "audio: other, columns: { second: audio }").contains("the column `audio` is of type Struct"));
+    assert!(
+        message(&two.path, "audio: other, columns: { second: audio }").contains("the column `audio` is of type Struct")
+    );
     assert!(message(&two.path, "columns: { audio: other }").contains("write `audio: other` beside it"));
 }
 
@@ -283,12 +287,13 @@ fn an_encoding_that_is_not_read_is_named() {
 
 #[test]
 fn a_class_that_is_not_there_is_an_error() {
-    let features = r#"{"info": {"features": {"audio": {"_type": "Audio"}, "x": {"_type": "ClassLabel", "names": ["a"]}}}}"#;
+    let features =
+        r#"{"info": {"features": {"audio": {"_type": "Audio"}, "x": {"_type": "ClassLabel", "names": ["a"]}}}}"#;
     let read = |features: &str| {
         let sounds = audio(binary(vec![Some(b"x")]), vec![Some("x.wav")]);
         let fields = [("audio", sounds.data_type().clone()), ("x", DataType::Int64)];
         let fields: Vec<Field> = fields.into_iter().map(|(name, kind)| Field::new(name, kind, true)).collect();
-        let metadata = [("huggingface".to_owned(), features.to_owned())].into();
+        let metadata = std::collections::HashMap::from([("huggingface".to_owned(), features.to_owned())]);
         let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
         let batch = RecordBatch::try_new(schema.clone(), vec![sounds, Arc::new(Int64Array::from(vec![3]))]).unwrap();
         let file = tempfile::Builder::new().suffix(".parquet").tempfile().unwrap();

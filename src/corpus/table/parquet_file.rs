@@ -66,8 +66,8 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        ArrayRef, BooleanArray, DictionaryArray, Float32Array, Int8Array, ListArray, RecordBatch, StringArray, StringViewArray,
-        TimestampSecondArray, UInt64Array,
+        ArrayRef, BooleanArray, DictionaryArray, Float32Array, Int8Array, ListArray, RecordBatch, StringArray,
+        StringViewArray, TimestampSecondArray, UInt64Array,
     };
     use arrow::datatypes::{Int32Type, UInt8Type};
     use parquet::arrow::ArrowWriter;

@@ -198,7 +198,9 @@ impl Fields {
         match (kind, encoding) {
             (2, Encoding::Plain | Encoding::Dictionary) => Ok(PageKind::Dictionary { values }),
             (2, Encoding::Other(_)) => Err(unsupported("it is a dictionary that is not plain")),
-            (0, _) if self.level_encoding == Some(4) => Err(unsupported("its levels are of the old encoding BIT_PACKED")),
+            (0, _) if self.level_encoding == Some(4) => {
+                Err(unsupported("its levels are of the old encoding BIT_PACKED"))
+            }
             (0, _) => Ok(PageKind::Data { values, nulls: None, encoding, levels: Levels::Within }),
             _ if self.repetition.unwrap_or(0) != 0 => Err(unsupported("its values repeat")),
             _ => {

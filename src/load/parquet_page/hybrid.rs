@@ -90,8 +90,10 @@ impl<B: AsRef<[u8]>> Hybrid<B> {
             let groups = header >> 1;
             // The last group may be cut where its numbers end.
             let length = (groups * width).min(rest.len() as u64);
-            let fit = if width == 0 { u64::MAX } else { length * 8 / width };
-            self.run = Run::Packed { bit: self.at as u64 * 8, left: (groups * 8).min(fit) };
+            self.run = match (length * 8).checked_div(width) {
+                Some(fit) => Run::Packed { bit: self.at as u64 * 8, left: (groups * 8).min(fit) },
+                None => Run::Repeated { value: 0, left: groups * 8 },
+            };
             self.at += length as usize;
         }
         Some(())
