@@ -24,7 +24,7 @@ pub use crate::value::{Kind, Value};
 pub(super) use self::cells::Cell;
 use self::cells::Cells;
 pub use self::condition::RowCondition;
-pub(super) use self::rows::{ColumnKey, Rows};
+pub(super) use self::rows::{ColumnKey, Rows, without_extension};
 pub use self::select::{SelectError, columns_read};
 
 /// The columns that every corpus table has, in their order.
@@ -161,8 +161,7 @@ impl CorpusTable {
         (0..self.len()).find(silent)
     }
 
-    /// Where the tests find a recording.
-    #[cfg(test)]
+    /// What a message calls a recording.
     pub(in crate::corpus) fn audio_path(&self, row: usize) -> PathBuf {
         self.location(row).to_string().into()
     }

@@ -16,8 +16,9 @@ use self::lists::{Check, Column, Entries, Keys, Line, each_line, words};
 use super::corpus_table::{Cell, ColumnKey, CorpusTable, RESERVED, Rows, STANDARD, Value};
 use super::folder::Folder;
 use super::problems::Problems;
-use super::{Commands, CorpusError, Place, Position, ReadCorpus};
+use super::{CorpusError, Place, Position, ReadCorpus};
 use crate::family::Member;
+use crate::load::Commands;
 use crate::variables::{Template, Variables};
 
 /// A Kaldi data directory: `wav.scp`, and `segments`, `text`, `utt2spk` and whatever else stands beside.
@@ -362,6 +363,7 @@ fn file_and_channel(value: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use crate::load::Location;
     use std::fs;
 
     use super::*;

@@ -4,38 +4,39 @@ mod archive;
 mod contract;
 mod corpus_table;
 mod error;
-mod shards;
 mod folder;
 mod lines;
 mod problems;
+mod shards;
 
 mod audio_folder;
 mod common_voice;
+mod hugging_face;
 mod jsonl;
+mod kaldi_dir;
 mod lhotse;
 mod lhotse_shar;
 mod librispeech;
+mod ljspeech;
 mod nemo_tarred;
 mod table;
-mod wavemill;
-mod webdataset;
-mod kaldi_dir;
-mod ljspeech;
 mod vctk;
 mod voxceleb;
+mod wavemill;
+mod webdataset;
 
 pub use audio_folder::{NamePattern, NamePatternError};
 pub use common_voice::{CommonVoiceSplit, CommonVoiceSplits};
 pub use contract::ReadCorpus;
 pub use corpus_table::{CorpusTable, Kind, RowCondition, SelectError, Value, columns_read};
 pub use error::{CorpusError, Place, Position};
+pub use hugging_face::Ids;
 pub use lhotse::Manifests;
+pub use ljspeech::LjspeechText;
 pub use shards::Shards;
 pub use table::{Delimiter, Format};
-pub use wavemill::{Dataset, RowError};
-pub use ljspeech::LjspeechText;
-pub use table::{Delimiter, Format};
 pub use vctk::Microphone;
+pub use wavemill::{Dataset, RowError};
 
 use crate::family::family;
 
@@ -43,15 +44,16 @@ family! {
     /// Readers of corpora: where the recordings are, and what is known of each.
     pub enum Corpus: ReadCorpus = "corpus" {
         audio_folder: AudioFolder,
-        jsonl: Jsonl,
         table: Table,
-        librispeech: Librispeech,
+        jsonl: Jsonl,
+        nemo_tarred: NemoTarred,
+        kaldi_dir: KaldiDir,
         lhotse: Lhotse,
         lhotse_shar: LhotseShar,
         webdataset: Webdataset,
-        nemo_tarred: NemoTarred,
+        hugging_face: HuggingFace,
         wavemill: Wavemill,
-        kaldi_dir: KaldiDir,
+        librispeech: Librispeech,
         common_voice: CommonVoice,
         vctk: Vctk,
         ljspeech: Ljspeech,
@@ -76,7 +78,8 @@ mod tests {
 
     #[test]
     fn every_example_of_the_list_is_a_row_that_parses_to_its_own_member() {
-        assert_eq!(Corpus::FAMILY.entries.len(), 9);
+        assert_eq!(Corpus::FAMILY.entries.len(), 15);
+        assert_eq!(Corpus::FAMILY.entries.len(), 15);
         for entry in Corpus::FAMILY.entries {
             let corpus: Corpus = serde_saphyr::from_str(entry.example).expect(entry.name);
             assert_eq!(corpus.name(), entry.name);

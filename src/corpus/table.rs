@@ -1,7 +1,8 @@
 //! Tables that others made: CSV, TSV, Parquet and JSON lines, with a mapping from their columns to ours.
 
+pub(super) mod arrow_cells;
 pub(super) mod delimited;
-mod parquet_file;
+pub(super) mod parquet_file;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -86,7 +87,7 @@ impl Format {
         }
     }
 
-    fn of(path: &Path) -> Option<Self> {
+    pub(super) fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "csv" => Some(Self::Csv),
             "tsv" => Some(Self::Tsv),
@@ -139,26 +140,31 @@ impl ReadCorpus for Table {
         let audio_root = self.audio_root.as_ref().map(|root| root.fill(variables)).transpose()?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut rows = Rows::new(path, audio_root.as_deref().map_or(folder, Path::new));
-        match (format, self.delimiter) {
-            (Format::Parquet | Format::Ndjson, Some(_)) => {
-                return Err(CorpusError::DelimiterUnused { path: path.to_owned(), format: format.name() });
-            }
-            (Format::Csv, delimiter) => {
-                let delimiter = delimiter.map_or(',', |delimiter| delimiter.0);
-                self.read_delimited(path, delimited::Quoting::Rfc4180, delimiter, &mut rows)?;
-            }
-            (Format::Tsv, delimiter) => {
-                let delimiter = delimiter.map_or('\t', |delimiter| delimiter.0);
-                self.read_delimited(path, delimited::Quoting::None, delimiter, &mut rows)?;
-            }
-            (Format::Parquet, None) => self.read_parquet(path, &mut rows)?,
-            (Format::Ndjson, None) => self.read_json_lines(path, &mut rows)?,
-        }
+        self.read_file(path, format, &mut rows)?;
         rows.finish()
     }
 }
 
 impl Table {
+    /// Reads the rows of one file.
+    pub(super) fn read_file(&self, path: &Path, format: Format, rows: &mut Rows) -> Result<(), CorpusError> {
+        match (format, self.delimiter) {
+            (Format::Parquet | Format::Ndjson, Some(_)) => {
+                Err(CorpusError::DelimiterUnused { path: path.to_owned(), format: format.name() })
+            }
+            (Format::Csv, delimiter) => {
+                let delimiter = delimiter.map_or(',', |delimiter| delimiter.0);
+                self.read_delimited(path, delimited::Quoting::Rfc4180, delimiter, rows)
+            }
+            (Format::Tsv, delimiter) => {
+                let delimiter = delimiter.map_or('\t', |delimiter| delimiter.0);
+                self.read_delimited(path, delimited::Quoting::None, delimiter, rows)
+            }
+            (Format::Parquet, None) => self.read_parquet(path, rows),
+            (Format::Ndjson, None) => self.read_json_lines(path, rows),
+        }
+    }
+
     /// The columns of the corpus that a column of the file fills.
     fn targets<'a>(&'a self, source: &'a str) -> impl Iterator<Item = &'a str> {
         let mapped = self.columns.iter().filter(move |(_, from)| *from == source).map(|(target, _)| target.as_str());
@@ -167,7 +173,12 @@ impl Table {
     }
 
     /// The columns of the corpus that each of the file's columns fills.
-    fn resolve(&self, path: &Path, sources: &[String], rows: &mut Rows) -> Result<Vec<Vec<ColumnKey>>, CorpusError> {
+    pub(super) fn resolve(
+        &self,
+        path: &Path,
+        sources: &[String],
+        rows: &mut Rows,
+    ) -> Result<Vec<Vec<ColumnKey>>, CorpusError> {
         self.check_sources(path, sources)?;
         let mut filled: Vec<ColumnKey> = Vec::new();
         let mut resolved = Vec::with_capacity(sources.len());

@@ -35,6 +35,15 @@ rejects! {
             /// The bytes of the file.
             file: u64,
         },
+        /// The page of a Parquet file that holds the sound is damaged, or of a form that is not read.
+        #[error("{reason}")]
+        damaged_page: DamagedPage {
+            /// What is wrong with it.
+            reason: String,
+        },
+        /// The row of the corpus holds no sound: its value is null.
+        #[error("the value is null: there is no sound")]
+        no_sound: NoSound,
         /// The command that should write the sound could not be run, or ended with an error.
         #[error("the command failed: {reason}")]
         command_failed: CommandFailed {

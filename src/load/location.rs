@@ -11,6 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::LoadError;
+use super::parquet_page::{PageCache, PageError, PageKey, PageReference};
+use crate::error::chain;
 
 /// Where the bytes of a recording are. A corpus names it by a text, relative to the corpus's root:
 ///
@@ -18,6 +20,7 @@ use super::error::LoadError;
 /// |---|---|
 /// | `a/b.flac` | a file |
 /// | `a/shard.tar#offset=512&length=10240` | bytes of a file: a member of an archive, read where it lies |
+/// | `x.parquet#column=audio.bytes&page=4096&row=17&codec=snappy&levels=2` | a value of a Parquet file (`parquet_page.rs`) |
 /// | `sph2pipe -f wav a.sph \|` | what a command writes to its standard output |
 #[derive(Debug, Clone)]
 pub enum Location {
@@ -31,6 +34,13 @@ pub enum Location {
         offset: u64,
         /// How many.
         length: u64,
+    },
+    /// A value in a page of a Parquet file.
+    Page {
+        /// The file.
+        file: PathBuf,
+        /// The value, as the name of the recording says it.
+        value: String,
     },
     /// A command, without the `|` at its end. Whoever names it answers for it: see [`Location::of`].
     Command(String),
@@ -79,6 +89,9 @@ impl Location {
         let whole = |name: &str| if name.contains("://") { PathBuf::from(name) } else { root.join(name) };
         let part = || {
             let (file, part) = audio.rsplit_once('#')?;
+            if part.parse::<PageReference>().is_ok() {
+                return Some(Self::Page { file: whole(file), value: part.to_owned() });
+            }
             let (offset, length) = part.strip_prefix("offset=")?.split_once("&length=")?;
             Some(Self::Part { file: whole(file), offset: offset.parse().ok()?, length: length.parse().ok()? })
         };
@@ -89,7 +102,7 @@ impl Location {
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
-            Self::File(file) | Self::Part { file, .. } => Some(file),
+            Self::File(file) | Self::Part { file, .. } | Self::Page { file, .. } => Some(file),
             Self::Command(_) | Self::Fetched { .. } => None,
         }
     }
@@ -101,6 +114,7 @@ impl Location {
             Self::Part { file, offset, length } => {
                 Ok(Medium::Part { file: file.clone(), offset: *offset, length: *length })
             }
+            Self::Page { file, value } => value_of(file, value).map(Medium::Bytes),
             Self::Command(command) => output_of(command, most).map(Arc::new).map(Medium::Open),
             Self::Fetched { source, row, .. } => match source.fetch(*row) {
                 Ok(bytes) => Ok(Medium::Bytes(bytes.into())),
@@ -115,6 +129,7 @@ impl fmt::Display for Location {
         match self {
             Self::File(file) => file.display().fmt(f),
             Self::Part { file, offset, length } => write!(f, "{}#offset={offset}&length={length}", file.display()),
+            Self::Page { file, value } => write!(f, "{}#{value}", file.display()),
             Self::Command(command) => write!(f, "{command} |"),
             Self::Fetched { name, .. } => f.write_str(name),
         }
@@ -162,6 +177,38 @@ pub(super) enum Medium {
 impl From<&Path> for Medium {
     fn from(file: &Path) -> Self {
         Self::File(file.to_owned())
+    }
+}
+
+/// The bytes of a value of a Parquet file. Its neighbours are asked for next, so pages are kept: for all threads, since a page
+/// can hold a hundred recordings.
+fn value_of(path: &Path, value: &str) -> Result<Arc<[u8]>, LoadError> {
+    static PAGES: PageCache = PageCache::new();
+    let Ok(PageReference { page, row, codec, levels, dictionary, .. }) = value.parse() else {
+        return Err(LoadError::NotFound);
+    };
+    let file = File::open(path).map_err(LoadError::opening)?;
+    let end = file.metadata().map_err(LoadError::opening)?.len();
+    let read = |page, levels| PAGES.page(&PageKey::new(path, page, codec, levels), &file, end);
+    let dictionary = dictionary.map(|page| read(page, 0)).transpose()?;
+    let page = read(page, levels)?;
+    page.value(row, dictionary.as_deref())?.map(Arc::from).ok_or(LoadError::NoSound)
+}
+
+impl From<PageError> for LoadError {
+    fn from(error: PageError) -> Self {
+        match error {
+            // What a decompressor says of bytes that it does not know has these kinds.
+            PageError::Read { source, .. }
+                if !matches!(
+                    source.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::Other
+                ) =>
+            {
+                Self::Unreadable { source }
+            }
+            error => Self::DamagedPage { reason: chain(&error) },
+        }
     }
 }
 

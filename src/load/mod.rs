@@ -45,6 +45,7 @@ mod matroska;
 mod mp4;
 mod ogg;
 mod opus;
+pub(crate) mod parquet_page;
 mod pcm;
 mod quality;
 mod riff;

@@ -1,5 +1,6 @@
 //! The one place where rows become a corpus table: every reader hands over its cells here, and here they are checked.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -34,18 +35,26 @@ impl ColumnKey {
 /// table, without `.` and `..` and without the extension; where the row has a start, then `-` and the start in
 /// milliseconds, and `-` and the duration in milliseconds if there is one; where it has a channel, `-c` and the channel.
 pub(in crate::corpus) struct Rows {
-    /// The file or folder of the row at hand.
-    source: PathBuf,
-    /// Every file so far, with the number of its first row.
-    sources: Vec<(usize, PathBuf)>,
+    /// What the rows are read from, in their order; the last is the one at hand.
+    parts: Vec<Part>,
     root: Root,
     commands: Commands,
     keys: HashMap<String, ColumnKey>,
     /// By key: the standard columns, then the others in the order in which they came.
     columns: Vec<GrowingCells>,
-    positions: Vec<Position>,
+    /// By row: its part, and where in it the row stands.
+    positions: Vec<(usize, Position)>,
     derived_ids: bool,
     row: Row,
+}
+
+/// A file that rows are read from, and what holds for all of them.
+struct Part {
+    source: PathBuf,
+    /// The folder below the root, with `/` behind it, that relative audio paths are relative to.
+    folder: String,
+    /// Cells of every row.
+    cells: Vec<(ColumnKey, String)>,
 }
 
 /// What must be known of a row until it ends.
@@ -80,8 +89,7 @@ impl Rows {
     pub(in crate::corpus) fn new(source: &Path, root: &Path) -> Self {
         let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         Self {
-            source: source.to_owned(),
-            sources: vec![(0, source.to_owned())],
+            parts: vec![Part { source: source.to_owned(), folder: String::new(), cells: Vec::new() }],
             root: Root { path: root.to_owned(), canonical: root.canonicalize().ok() },
             commands: Commands::Refuse,
             keys: STANDARD.iter().enumerate().map(|(key, name)| ((*name).to_owned(), ColumnKey(key))).collect(),
@@ -97,16 +105,27 @@ impl Rows {
         self.commands = commands;
     }
 
+    /// Goes on with another file, whose relative audio paths are relative to `folder` below the root (empty, or with `/` at
+    /// its end), and whose rows all have `cells`.
+    pub(in crate::corpus) fn begin_part(&mut self, source: &Path, folder: &str, cells: Vec<(ColumnKey, String)>) {
+        self.parts.push(Part { source: source.to_owned(), folder: folder.to_owned(), cells });
+    }
+
+    /// What is read at present.
+    fn source(&self) -> &Path {
+        self.parts.last().map_or(Path::new(""), |part| &part.source)
+    }
+
     /// The column `name`, made where it is not there yet.
     pub(in crate::corpus) fn column(&mut self, name: &str) -> Result<ColumnKey, CorpusError> {
         if let Some(key) = self.keys.get(name) {
             return Ok(*key);
         }
         if RESERVED.contains(&name) {
-            return Err(CorpusError::ReservedColumn { path: self.source.clone(), column: name.to_owned() });
+            return Err(CorpusError::ReservedColumn { path: self.source().to_owned(), column: name.to_owned() });
         }
         if name.is_empty() {
-            return Err(CorpusError::NamelessColumn { path: self.source.clone() });
+            return Err(CorpusError::NamelessColumn { path: self.source().to_owned() });
         }
         let key = ColumnKey(self.columns.len());
         self.columns.push(GrowingCells::new(name));
@@ -116,22 +135,23 @@ impl Rows {
 
     /// Goes on with the file `source`: the rows that follow stand in it.
     pub(in crate::corpus) fn continue_in(&mut self, source: &Path) {
-        source.clone_into(&mut self.source);
-        self.sources.push((self.positions.len(), source.to_owned()));
+        self.begin_part(source, "", Vec::new());
     }
 
     /// Starts the row that stands at `position` of the source.
     pub(in crate::corpus) fn begin(&mut self, position: Position) {
-        self.positions.push(position);
+        self.positions.push((self.parts.len() - 1, position));
         self.row = Row::default();
     }
 
     /// Where the row at hand stands: in a folder of recordings, its recording.
     pub(in crate::corpus) fn place(&self) -> Place {
         match self.positions.last() {
-            Some(Position::Whole) if !self.row.audio.is_empty() => Place::whole(&self.root.path.join(&self.row.audio)),
-            Some(position) => Place { path: self.source.clone(), position: *position },
-            None => Place::whole(&self.source),
+            Some((_, Position::Whole)) if !self.row.audio.is_empty() => {
+                Place::whole(&self.root.path.join(&self.row.audio))
+            }
+            Some((_, position)) => Place { path: self.source().to_owned(), position: *position },
+            None => Place::whole(self.source()),
         }
     }
 
@@ -150,8 +170,11 @@ impl Rows {
                 // The first word of a command may lie below the root; what follows it is no path.
                 let command = self.commands == Commands::Allow && written.ends_with('|');
                 let audio = if command { written.as_str() } else { self.root.relative(&written) };
-                audio.clone_into(&mut self.row.audio);
-                self.push_text(key, Cell::Untyped(audio));
+                let folder = self.parts.last().map_or("", |part| part.folder.as_str());
+                let in_folder = !folder.is_empty() && !Path::new(audio).is_absolute() && !audio.contains("://");
+                let audio = if in_folder { Cow::Owned(format!("{folder}{audio}")) } else { Cow::Borrowed(audio) };
+                audio.as_ref().clone_into(&mut self.row.audio);
+                self.push_text(key, Cell::Untyped(&audio));
                 Ok(())
             }
             ColumnKey::START_S => {
@@ -242,6 +265,9 @@ impl Rows {
             let id = self.row.derived_id();
             self.put(ColumnKey::ID, Cell::Untyped(&id))?;
         }
+        for (key, cell) in self.parts.last().map(|part| part.cells.clone()).into_iter().flatten() {
+            self.put(key, Cell::string(&cell))?;
+        }
         Ok(())
     }
 
@@ -249,8 +275,8 @@ impl Rows {
     pub(in crate::corpus) fn finish(self) -> Result<CorpusTable, CorpusError> {
         let len = self.positions.len();
         if len == 0 {
-            let first = self.sources.into_iter().next().map(|(_, path)| path);
-            return Err(CorpusError::NoRows { path: first.unwrap_or(self.source) });
+            let path = self.parts.into_iter().next().map(|part| part.source).unwrap_or_default();
+            return Err(CorpusError::NoRows { path });
         }
         let names: Vec<String> =
             self.columns.iter().skip(STANDARD.len()).map(|cells| cells.name().to_owned()).collect();
@@ -275,12 +301,8 @@ impl Rows {
             extras: names.into_iter().zip(columns).map(|(name, cells)| Extra { name, cells }).collect(),
         };
         let place = |row: usize| match self.positions[row] {
-            Position::Whole => Place::whole(Path::new(&table.location(row).to_string())),
-            position => {
-                let after = self.sources.partition_point(|(first, _)| *first <= row);
-                let (_, path) = &self.sources[after.saturating_sub(1)];
-                Place { path: path.clone(), position }
-            }
+            (_, Position::Whole) => Place::whole(&table.audio_path(row)),
+            (part, position) => Place { path: self.parts[part].source.clone(), position },
         };
         let mut seen = HashMap::with_capacity(len);
         for row in 0..len {
@@ -297,12 +319,7 @@ impl Rows {
 
 impl Row {
     fn derived_id(&self) -> String {
-        let folder_and_name =
-            self.audio.rsplit_once('/').map_or(("", self.audio.as_str()), |(folder, name)| (folder, name));
-        let (folder, name) = folder_and_name;
-        let stem = Path::new(name).file_stem().and_then(std::ffi::OsStr::to_str).unwrap_or(name);
-        let folders = folder.split('/').filter(|part| !matches!(*part, "" | "." | ".."));
-        let mut id = folders.chain([stem]).collect::<Vec<_>>().join("/");
+        let mut id = without_extension(&self.audio);
         let mut add = |mark: &str, number: i64| id.extend([mark, &number.to_string()]);
         let milliseconds = |time: Seconds| (time.get() * 1000.0).round() as i64;
         if let Some(start_s) = self.start_s {
@@ -312,6 +329,14 @@ impl Row {
         self.channel.into_iter().for_each(|channel| add("-c", channel));
         id
     }
+}
+
+/// A path without its extension, `.` and `..`, and `/` at its start.
+pub(in crate::corpus) fn without_extension(path: &str) -> String {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let stem = Path::new(name).file_stem().and_then(std::ffi::OsStr::to_str).unwrap_or(name);
+    let folders = folder.split('/').filter(|part| !matches!(*part, "" | "." | ".."));
+    folders.chain([stem]).collect::<Vec<_>>().join("/")
 }
 
 /// A standard column of text; one without any cell grew without a type.

@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, LargeStringArray, PrimitiveArray};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::Table;
-use crate::corpus::corpus_table::{Cell, Rows, Value};
+use super::arrow_cells::{ArrowCells, target_type};
+use crate::corpus::corpus_table::Rows;
 use crate::corpus::{CorpusError, Position};
 use crate::isolation::isolated;
 
@@ -35,7 +33,7 @@ impl Table {
         let mut number = 0;
         let mut batches = guarded(path, || builder.with_projection(mask).build())?;
         while let Some(batch) = guarded(path, || Ok(batches.next().transpose()?))? {
-            let columns = batch.columns().iter().zip(&names).map(|(array, name)| Cells::of(array, path, name));
+            let columns = batch.columns().iter().zip(&names).map(|(array, name)| ArrowCells::of(array, path, name));
             let columns = columns.collect::<Result<Vec<_>, _>>()?;
             for row in 0..batch.num_rows() {
                 number += 1;
@@ -52,73 +50,14 @@ impl Table {
 
 /// What a step of the Parquet reader gives. Of files with flipped bits, `parquet` 60.1 refuses most and panics on a few
 /// (negative offsets, a page of a dictionary that is not there); a corpus is input, so that is an error like the others.
-fn guarded<T>(path: &Path, step: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T, CorpusError> {
+pub(in crate::corpus) fn guarded<T>(
+    path: &Path,
+    step: impl FnOnce() -> parquet::errors::Result<T>,
+) -> Result<T, CorpusError> {
     // An error ends the reading, and nobody sees the reader again.
     match isolated(step) {
         Ok(result) => result.map_err(|source| CorpusError::Parquet { path: path.to_owned(), source }),
         Err(_) => Err(CorpusError::DamagedParquet { path: path.to_owned() }),
-    }
-}
-
-/// The Arrow type in which a column's cells are read; none where a corpus table cannot hold them.
-fn target_type(source: &DataType) -> Option<DataType> {
-    match source {
-        DataType::Null
-        | DataType::Utf8
-        | DataType::LargeUtf8
-        | DataType::Utf8View
-        | DataType::Date32
-        | DataType::Date64
-        | DataType::Time32(_)
-        | DataType::Time64(_)
-        | DataType::Timestamp(..)
-        | DataType::Decimal32(..)
-        | DataType::Decimal64(..)
-        | DataType::Decimal128(..)
-        | DataType::Decimal256(..) => Some(DataType::LargeUtf8),
-        DataType::Boolean => Some(DataType::Boolean),
-        DataType::Float16 | DataType::Float32 | DataType::Float64 => Some(DataType::Float64),
-        integer if integer.is_integer() => Some(DataType::Int64),
-        DataType::Dictionary(_, values) => target_type(values),
-        _ => None,
-    }
-}
-
-/// A batch of one column.
-enum Cells {
-    Strings(LargeStringArray),
-    Ints(PrimitiveArray<Int64Type>),
-    Floats(PrimitiveArray<Float64Type>),
-    Booleans(BooleanArray),
-}
-
-impl Cells {
-    fn of(array: &ArrayRef, path: &Path, column: &str) -> Result<Self, CorpusError> {
-        let target = target_type(array.data_type()).unwrap_or(DataType::LargeUtf8);
-        // Not `safe`: a number that does not fit is an error, not a null.
-        let strict = CastOptions { safe: false, ..CastOptions::default() };
-        let array = cast_with_options(array, &target, &strict).map_err(|source| CorpusError::ColumnValue {
-            path: path.to_owned(),
-            column: column.to_owned(),
-            source,
-        })?;
-        Ok(match target {
-            DataType::Boolean => Self::Booleans(array.as_boolean().clone()),
-            DataType::Int64 => Self::Ints(array.as_primitive().clone()),
-            DataType::Float64 => Self::Floats(array.as_primitive().clone()),
-            _ => Self::Strings(array.as_string().clone()),
-        })
-    }
-
-    fn cell(&self, row: usize) -> Cell<'_> {
-        let value = match self {
-            Self::Strings(array) if array.is_valid(row) => Value::String(array.value(row)),
-            Self::Ints(array) if array.is_valid(row) => Value::Int64(array.value(row)),
-            Self::Floats(array) if array.is_valid(row) => Value::Float64(array.value(row)),
-            Self::Booleans(array) if array.is_valid(row) => Value::Boolean(array.value(row)),
-            _ => Value::Null,
-        };
-        Cell::Typed(value)
     }
 }
 
@@ -127,14 +66,14 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        DictionaryArray, Float32Array, Int8Array, ListArray, RecordBatch, StringArray, StringViewArray,
-        TimestampSecondArray, UInt64Array,
+        ArrayRef, BooleanArray, DictionaryArray, Float32Array, Int8Array, ListArray, RecordBatch, StringArray,
+        StringViewArray, TimestampSecondArray, UInt64Array,
     };
     use arrow::datatypes::{Int32Type, UInt8Type};
     use parquet::arrow::ArrowWriter;
 
     use super::*;
-    use crate::corpus::{CorpusTable, Kind, ReadCorpus};
+    use crate::corpus::{CorpusTable, Kind, ReadCorpus, Value};
     use crate::variables::Variables;
 
     fn read(settings: &str, columns: Vec<(&str, ArrayRef)>) -> Result<CorpusTable, CorpusError> {
