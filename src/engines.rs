@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 
 /// Each library with its version, in alphabetic order.
-const LIBRARIES: [(&str, &str); 15] = [
+const LIBRARIES: [(&str, &str); 18] = [
     ("aotuv_lancer_vorbis_sys", "0.1.6"),
     ("ebur128", "0.1.11"),
+    ("libflac-sys", "0.3.4"),
+    ("ogg", "0.9.2"),
     ("ogg_next_sys", "0.1.5"),
     ("opusic-c", "1.6.1"),
     ("opusic-sys", "0.7.7"),
@@ -22,6 +24,7 @@ const LIBRARIES: [(&str, &str); 15] = [
     ("symphonia", "0.6.1"),
     ("symphonia-core", "0.6.1"),
     ("vorbis_rs", "0.5.6"),
+    ("zlib-rs", "0.6.8"),
     ("zstd-sys", "2.1.3+zstd.1.5.7"),
 ];
 

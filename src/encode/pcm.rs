@@ -32,20 +32,6 @@ fn integers<const WIDTH: usize>(samples: &[f32], bytes: &mut [u8], step: usize) 
     }
 }
 
-/// Appends levels, whose channels have one length, as integers of 2 or 3 bytes.
-pub(super) fn append_levels(channels: &[Vec<i32>], width: usize, bytes: &mut Vec<u8>) {
-    let (len, step) = (channels.first().map_or(0, Vec::len), channels.len());
-    let start = bytes.len();
-    bytes.resize(start + len * step * width, 0);
-    for (channel, levels) in channels.iter().enumerate() {
-        let places = bytes.get_mut(start + channel * width..).unwrap_or_default();
-        match width {
-            2 => put_levels::<2>(levels, places, step),
-            _ => put_levels::<3>(levels, places, step),
-        }
-    }
-}
-
 /// The lowest `WIDTH` bytes of each level.
 fn put_levels<const WIDTH: usize>(levels: &[i32], bytes: &mut [u8], step: usize) {
     let low = |level: &i32| {
@@ -56,7 +42,7 @@ fn put_levels<const WIDTH: usize>(levels: &[i32], bytes: &mut [u8], step: usize)
 }
 
 /// The nearest level of `width` bytes to each sample, halves to the even one, clipped at full scale.
-pub(super) fn to_levels(samples: &[f32], width: usize, levels: &mut [i32]) {
+fn to_levels(samples: &[f32], width: usize, levels: &mut [i32]) {
     round(samples, (1_i32 << (8 * width - 1)) as f32, levels);
 }
 
