@@ -302,15 +302,15 @@ impl CorpusTable {
         }
     }
 
-    /// The rows of several tables, one after the other, each with its ids behind a prefix.
+    /// The rows of several tables, one after the other, each with a prefix and a suffix of its ids.
     ///
     /// # Errors
     ///
     /// Two utterances have one id.
-    pub(super) fn concatenated(tables: &[(String, Self)]) -> Result<Self, CorpusError> {
+    pub(super) fn concatenated(tables: &[(String, String, Self)]) -> Result<Self, CorpusError> {
         let mut rows = Rows::new(Path::new(""), Path::new(""));
         let (mut origins, mut origin, mut dataset_row) = (Vec::new(), Vec::new(), Vec::new());
-        for (prefix, table) in tables {
+        for (prefix, suffix, table) in tables {
             let first = origins.len() as u32;
             origins.extend(table.origins.iter().cloned());
             let columns: Vec<(String, ColumnKey)> = table
@@ -322,7 +322,7 @@ impl CorpusTable {
                 rows.begin(Position::Whole);
                 dataset_row.push(table.dataset_row.get(row).copied().unwrap_or(0));
                 origin.push(first + table.origin.get(row).copied().unwrap_or(0));
-                rows.put(ColumnKey::ID, Cell::Typed(Value::String(&format!("{prefix}{}", table.id(row)))))?;
+                rows.put(ColumnKey::ID, Cell::Typed(Value::String(&format!("{prefix}{}{suffix}", table.id(row)))))?;
                 for (name, key) in &columns {
                     if let Some((_, value)) = table.cell(name, row).filter(|(_, value)| *value != Value::Null) {
                         rows.put(*key, Cell::Typed(value))?;

@@ -3,6 +3,7 @@
 mod archive;
 mod contract;
 mod corpus_table;
+mod deduplicate;
 mod error;
 mod folder;
 mod lines;
@@ -18,6 +19,7 @@ mod lhotse;
 mod lhotse_shar;
 mod librispeech;
 mod ljspeech;
+mod merge;
 mod nemo_tarred;
 mod table;
 mod vctk;
@@ -27,12 +29,14 @@ mod webdataset;
 
 pub use audio_folder::{NamePattern, NamePatternError};
 pub use common_voice::{CommonVoiceSplit, CommonVoiceSplits};
-pub use contract::ReadCorpus;
+pub use contract::{ReadCorpus, read_ids};
 pub use corpus_table::{CorpusTable, Kind, RowCondition, SelectError, Value, columns_read};
+pub use deduplicate::Deduplicate;
 pub use error::{CorpusError, Place, Position};
 pub use hugging_face::Ids;
 pub use lhotse::Manifests;
 pub use ljspeech::LjspeechText;
+pub use merge::Merged;
 pub use shards::Shards;
 pub use table::{Delimiter, Format};
 pub use vctk::Microphone;
@@ -58,6 +62,7 @@ family! {
         vctk: Vctk,
         ljspeech: Ljspeech,
         voxceleb: Voxceleb,
+        merge: Merge,
     }
 }
 
@@ -78,8 +83,8 @@ mod tests {
 
     #[test]
     fn every_example_of_the_list_is_a_row_that_parses_to_its_own_member() {
-        assert_eq!(Corpus::FAMILY.entries.len(), 15);
-        assert_eq!(Corpus::FAMILY.entries.len(), 15);
+        assert_eq!(Corpus::FAMILY.entries.len(), 16);
+        assert_eq!(Corpus::FAMILY.entries.len(), 16);
         for entry in Corpus::FAMILY.entries {
             let corpus: Corpus = serde_saphyr::from_str(entry.example).expect(entry.name);
             assert_eq!(corpus.name(), entry.name);

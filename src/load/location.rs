@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::LoadError;
 use super::parquet_page::{PageCache, PageError, PageKey, PageReference};
+use super::source::Source;
 use crate::error::chain;
 
 /// Where the bytes of a recording are. A corpus names it by a text, relative to the corpus's root:
@@ -172,6 +173,30 @@ pub(super) enum Medium {
     Open(Arc<File>),
     /// Bytes in memory.
     Bytes(Arc<[u8]>),
+}
+
+/// The bytes of a recording, counted; none where that cannot be told without a command or a decoder.
+pub fn content_length(location: &Location) -> Option<u64> {
+    match location {
+        Location::File(file) => std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file).map(|file| file.len()),
+        Location::Part { length, .. } => Some(*length),
+        Location::Page { .. } | Location::Fetched { .. } => match location.resolve(0).ok()? {
+            Medium::Bytes(bytes) => Some(bytes.len() as u64),
+            _ => None,
+        },
+        Location::Command(_) => None,
+    }
+}
+
+/// A hash of the bytes of a recording; none where they cannot be read, or are what a command writes.
+pub fn content_hash(location: &Location) -> Option<[u8; 32]> {
+    if matches!(location, Location::Command(_)) {
+        return None;
+    }
+    let mut source = Source::open(&location.resolve(0).ok()?).ok()?;
+    let mut hasher = blake3::Hasher::new();
+    io::copy(&mut source, &mut hasher).ok()?;
+    Some(*hasher.finalize().as_bytes())
 }
 
 impl From<&Path> for Medium {

@@ -70,7 +70,7 @@ pub use channels::{Channels, Pick};
 pub use decoder::{Cut, Decoder, Take, probe, probe_within};
 pub use error::{LoadError, LoadWarning};
 pub use limits::Limits;
-pub use location::{Commands, FetchSound, Location};
+pub use location::{Commands, FetchSound, Location, content_hash, content_length};
 pub use quality::{Listener, Nan, Quality, QualityColumns, Silence};
 pub use stream::Header;
 

@@ -72,9 +72,12 @@ impl Reject {
     /// The code of utterances of which `segment` leaves nothing, and that are not wanted either.
     pub const NO_SEGMENT: &str = "no_segment";
 
+    /// The code of utterances whose sound is that of another one before them, where such are not wanted.
+    pub const DUPLICATE: &str = "duplicate";
+
     /// Whether something is wrong with the utterance, or the segment of it.
     #[must_use]
     pub fn is_fault(&self) -> bool {
-        self.code != Self::NOT_KEPT && self.code != Self::NO_SEGMENT
+        ![Self::NOT_KEPT, Self::NO_SEGMENT, Self::DUPLICATE].contains(&self.code.as_str())
     }
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::audio::Hertz;
 use crate::augment::{Augmentation, Augments};
-use crate::corpus::{Corpus, Kind};
+use crate::corpus::{Corpus, Deduplicate, Kind};
 use crate::encode::Encode;
 use crate::family::{Entry, Family};
 use crate::featurize::{ColumnRows, Extractors, Recipe};
@@ -51,6 +51,13 @@ pub struct Pipeline {
     /// Which of them to take: a polars SQL condition over the corpus table, such as `duration_s BETWEEN 1 AND 30`.
     #[serde(default)]
     pub select: Option<Template>,
+    /// Utterances to leave out: files with an id a line.
+    #[serde(default)]
+    pub exclude: Vec<Template>,
+    /// What makes an utterance a duplicate of one before it in the corpus: `audio` compares recordings byte by byte. A
+    /// duplicate is a reject, `duplicate`, that names the other, and that `load.max_reject_fraction` does not count.
+    #[serde(default)]
+    pub deduplicate: Deduplicate,
     /// How files are decoded, and what becomes of those that cannot be.
     #[serde(default)]
     pub load: Load,

@@ -1,15 +1,16 @@
 //! The utterances that a pipeline takes, each with its length.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use rayon::prelude::*;
 
 use crate::audio::Seconds;
-use crate::corpus::{CorpusTable, SelectError, columns_read};
+use crate::corpus::{CorpusTable, SelectError, columns_read, read_ids};
 use crate::isolation::isolated;
 use crate::load::{self, Channels, Header, Limits, Load, Location};
 use crate::pipeline::Pipeline;
-use crate::variables::Variables;
+use crate::variables::{Template, Variables};
 
 use super::PlanError;
 
@@ -20,7 +21,10 @@ use super::PlanError;
 /// when it is loaded. One whose header is fine and tells no length (a live stream, fragments) passes where the condition
 /// needs that length, so that it is null: nothing is left out without a reason.
 pub(super) fn select_and_measure(pipeline: &Pipeline, variables: &Variables) -> Result<CorpusTable, PlanError> {
-    let table = pipeline.corpus.member().read(variables)?;
+    let table = excluded(pipeline.corpus.member().read(variables)?, &pipeline.exclude, variables)?;
+    if table.is_empty() {
+        return Ok(table);
+    }
     let load = &pipeline.load;
     let Some(select) = &pipeline.select else { return Ok(measure(table, load)?.0) };
     let condition = select.fill(variables)?;
@@ -42,6 +46,19 @@ pub(super) fn select_and_measure(pipeline: &Pipeline, variables: &Variables) -> 
         return table.select_keeping(&condition, keep).map_err(misplaced);
     }
     Ok(measure(table.select(&condition).map_err(misplaced)?, load)?.0)
+}
+
+/// The table without the utterances that lists name.
+fn excluded(table: CorpusTable, lists: &[Template], variables: &Variables) -> Result<CorpusTable, PlanError> {
+    let mut excluded = HashSet::new();
+    for list in lists {
+        excluded.extend(read_ids(Path::new(list.fill(variables)?.as_ref()))?);
+    }
+    if excluded.is_empty() {
+        return Ok(table);
+    }
+    let kept = (0..table.len()).filter(|row| !excluded.contains(table.id(*row)));
+    Ok(table.gather(&kept.map(|row| row as u32).collect::<Vec<_>>()))
 }
 
 /// Fills in what is missing, and gives the ids of the recordings whose headers cannot be read.

@@ -5,11 +5,12 @@
 //! machine of the plan's kind of processor (see `engines`).
 
 mod difference;
+mod duplicates;
 mod error;
 mod file;
 mod lengths;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::{Range, RangeInclusive};
 
 use indexmap::IndexMap;
@@ -17,7 +18,7 @@ use serde_json::json;
 
 use crate::audio::{Hertz, Seconds};
 use crate::augment::{Around, Banks};
-use crate::corpus::{CorpusTable, Dataset, Kind, RowCondition, Value};
+use crate::corpus::{CorpusTable, Dataset, Deduplicate, Kind, RowCondition, Value};
 use crate::engines::engines;
 use crate::load::Channels;
 use crate::nearest::nearest;
@@ -51,6 +52,8 @@ pub struct Plan {
     pub table: CorpusTable,
     /// Which utterances become rows, once they are loaded.
     pub keep_if: Option<RowCondition>,
+    /// By utterance, the one before it that has the same sound, where the pipeline compares them.
+    pub duplicates: HashMap<usize, usize>,
     /// The recordings that augmentations draw from.
     pub banks: Banks,
     /// The columns of the rows.
@@ -136,7 +139,11 @@ impl Plan {
         }
         // The variants of an utterance stay together: it is decoded once for them.
         let shards = utterances.iter().map(|range| range.start * variants..range.end * variants).collect::<Vec<_>>();
-        let corpus_hash = corpus_hash(&table);
+        let duplicates = match pipeline.deduplicate {
+            Deduplicate::None => HashMap::new(),
+            Deduplicate::Audio => duplicates::duplicates(&table),
+        };
+        let corpus_hash = corpus_hash(&table, &duplicates);
         let at_load = match table.dataset() {
             Some((_, at_load)) if pipeline.featurize.is_empty() => at_load.clone(),
             _ => at_load(&pipeline, variables)?,
@@ -144,7 +151,20 @@ impl Plan {
         let banks = banks(&pipeline, &table, variables)?;
         let hash = hash(&pipeline, keep_if.as_ref(), &at_load, &banks, &corpus_hash, &shards);
         let parts = part_shards;
-        Ok(Self { pipeline, table, keep_if, banks, schema, at_load, shards, parts, hash, corpus_hash, estimated_bytes })
+        Ok(Self {
+            pipeline,
+            table,
+            keep_if,
+            duplicates,
+            banks,
+            schema,
+            at_load,
+            shards,
+            parts,
+            hash,
+            corpus_hash,
+            estimated_bytes,
+        })
     }
 
     /// The entry at `position`. Positions count through the shards, from 0.
@@ -380,7 +400,7 @@ fn hash(
 }
 
 /// BLAKE3 of every cell of the table. Roots of audio paths are no part of it: a corpus may move.
-fn corpus_hash(table: &CorpusTable) -> String {
+fn corpus_hash(table: &CorpusTable, duplicates: &HashMap<usize, usize>) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut text = |value: Option<&str>| match value {
         Some(value) => {
@@ -397,6 +417,9 @@ fn corpus_hash(table: &CorpusTable) -> String {
         text(Some(kind.name()));
     }
     for row in 0..table.len() {
+        if let Some(original) = duplicates.get(&row) {
+            text(Some(table.id(*original)));
+        }
         text(Some(table.id(row)));
         text(Some(table.audio(row)));
         for time in [table.start_s(row), table.duration_s(row)] {

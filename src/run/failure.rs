@@ -20,6 +20,7 @@ use super::keep_if::KeepError;
 
 /// A fault before it knows its utterance.
 pub(super) enum Failure {
+    Corpus(CorpusFault),
     World { path: Option<PathBuf>, source: io::Error },
     Load(LoadError),
     Resample(ResampleError),
@@ -52,6 +53,7 @@ impl Failure {
                     source,
                 });
             }
+            Self::Corpus(error) => ("deduplicate".to_owned(), error.code(), chain(&error)),
             Self::Load(error) => ("load".to_owned(), error.code(), chain(&error)),
             Self::Resample(error) => ("resample".to_owned(), error.code(), chain(&error)),
             Self::Segment(error) => ("segment".to_owned(), error.code(), chain(&error)),
@@ -75,7 +77,7 @@ impl Failure {
 
     /// Whether every variant of the utterance fails so: it is that of loading it, and not of what is done to it.
     pub(super) fn is_of_all_variants(&self) -> bool {
-        matches!(self, Self::Load(_) | Self::Resample(_) | Self::Keep { .. })
+        matches!(self, Self::Corpus(_) | Self::Load(_) | Self::Resample(_) | Self::Keep { .. })
             || matches!(self, Self::Segment(SegmentError::Nothing | SegmentError::TooMany { .. }))
     }
 }
@@ -111,6 +113,19 @@ impl From<AugmentError> for Failure {
 /// The failure of a column's extractor.
 pub(super) fn in_column(column: &FeatureColumn) -> impl Fn(ExtractError) -> Failure {
     |error| Failure::Extract { column: column.name.clone(), error }
+}
+
+rejects! {
+    /// Why an utterance is not loaded at all.
+    #[derive(Debug, Error)]
+    pub(super) enum CorpusFault {
+        /// The recording is that of another utterance before it, byte by byte. Such rejects are wanted: `load.max_reject_fraction` and `load.on_error` do not count them.
+        #[error("the same sound as `{original}`")]
+        duplicate: Duplicate {
+            /// The other utterance's id.
+            original: String,
+        },
+    }
 }
 
 rejects! {
@@ -150,8 +165,9 @@ rejects! {
 
 /// Every reason for which an utterance can be left out: the stage, and its codes with what they mean.
 #[must_use]
-pub fn reject_codes() -> [(&'static str, &'static [(&'static str, &'static str)]); 8] {
+pub fn reject_codes() -> [(&'static str, &'static [(&'static str, &'static str)]); 9] {
     [
+        ("deduplicate", CorpusFault::CODES),
         ("load", LoadError::CODES),
         ("resample", ResampleError::CODES),
         ("segment", SegmentError::CODES),

@@ -15,7 +15,7 @@ use crate::segment::{Part, cut, take};
 
 use super::carry::carry;
 use super::cell::CELL_BYTES;
-use super::failure::{Failure, Panic, SegmentError, UNUSABLE, WorldFault};
+use super::failure::{CorpusFault, Failure, Panic, SegmentError, UNUSABLE, WorldFault};
 use super::features::Features;
 use super::keep_if::{Heard, keep};
 use super::reader::{Found, Reader};
@@ -81,6 +81,10 @@ impl<'p> Worker<'p> {
 
     fn try_make(&mut self, entry: Entry) -> Result<Made, Failure> {
         let pipeline = &self.plan.pipeline;
+        if let Some(original) = self.plan.duplicates.get(&entry.utterance) {
+            let original = self.plan.table.id(*original).to_owned();
+            return Err(Failure::Corpus(CorpusFault::Duplicate { original }));
+        }
         if let Some(dataset) = self.plan.carries() {
             return self.carry(dataset, entry);
         }

@@ -37,20 +37,19 @@ impl Metadata {
                     Value::Null => Json::Null,
                     Value::String(value) => value.into(),
                     Value::Int64(value) => value.into(),
-                    // JSON has no number for what is none: such a value is lost.
-                    Value::Float64(value) => value.into(),
+                    Value::Float64(value) => float(value),
                     Value::Boolean(value) => value.into(),
                 },
             );
         }
         for (column, value) in schema.sound.iter().zip(row.sound) {
             let whole = column.number == super::Number::Int32;
-            put(&column.name, if whole { (*value as i64).into() } else { (*value).into() });
+            put(&column.name, if whole { (*value as i64).into() } else { float(*value) });
         }
         for (column, cell) in schema.features.iter().zip(row.cells) {
             put(&column.frames_name(), cell.frames.into());
             if let Some(name) = column.scale_name() {
-                put(&name, f64::from(cell.scale).into());
+                put(&name, float(f64::from(cell.scale)));
             }
         }
         Self(map)
@@ -84,7 +83,7 @@ impl Metadata {
                 (Some(Json::String(value)), Kind::String) => Value::String(value),
                 (Some(Json::Bool(value)), Kind::Boolean) => Value::Boolean(*value),
                 (Some(value), Kind::Int64) => Value::Int64(value.as_i64().ok_or_else(|| unlike(name))?),
-                (Some(value), Kind::Float64) => Value::Float64(value.as_f64().ok_or_else(|| unlike(name))?),
+                (Some(value), Kind::Float64) => Value::Float64(of_float(value).ok_or_else(|| unlike(name))?),
                 _ => return Err(unlike(name)),
             })
         };
@@ -123,12 +122,32 @@ impl Metadata {
     }
 
     fn number(&self, name: &str) -> Result<f64, WriteError> {
-        self.0.get(name).and_then(Json::as_f64).ok_or_else(|| unlike(name))
+        self.0.get(name).and_then(of_float).ok_or_else(|| unlike(name))
     }
 
     fn whole(&self, name: &str) -> Result<u32, WriteError> {
         let number = self.0.get(name).and_then(Json::as_u64).and_then(|number| u32::try_from(number).ok());
         number.ok_or_else(|| unlike(name))
+    }
+}
+
+/// A number; what JSON has none for goes by its name in JavaScript.
+fn float(number: f64) -> Json {
+    match number {
+        f64::INFINITY => "Infinity".into(),
+        f64::NEG_INFINITY => "-Infinity".into(),
+        number if number.is_nan() => "NaN".into(),
+        number => number.into(),
+    }
+}
+
+/// What [`float`] wrote.
+fn of_float(json: &Json) -> Option<f64> {
+    match json.as_str() {
+        Some("Infinity") => Some(f64::INFINITY),
+        Some("-Infinity") => Some(f64::NEG_INFINITY),
+        Some("NaN") => Some(f64::NAN),
+        _ => json.as_f64(),
     }
 }
 
