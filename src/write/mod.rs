@@ -7,6 +7,8 @@ mod numbers;
 mod schema;
 mod shard_file;
 mod shard_name;
+#[cfg(test)]
+mod testing;
 
 mod parquet;
 
