@@ -4,13 +4,17 @@ mod columns;
 mod contract;
 mod metadata;
 mod numbers;
+mod rows_back;
 mod schema;
 mod shard_file;
 mod shard_name;
 #[cfg(test)]
 mod testing;
 
+mod arrow;
+mod hugging_face;
 mod parquet;
+mod safetensors;
 
 use std::path::PathBuf;
 
@@ -30,6 +34,9 @@ family! {
     /// Shard formats: what the rows are written into.
     pub enum Format: WriteShards = "write" {
         parquet: Parquet,
+        arrow: Arrow,
+        safetensors: Safetensors,
+        hugging_face: HuggingFace,
     }
 }
 

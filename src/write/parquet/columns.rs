@@ -70,9 +70,7 @@ impl Cells {
             .collect();
         let bytes = cells.value_data();
         let numbers: ArrayRef = match self.column.dtype {
-            Dtype::I8 => {
-                Arc::new(Int8Array::from_iter_values(bytes.iter().map(|byte| i8::from_le_bytes([*byte]))))
-            }
+            Dtype::I8 => Arc::new(Int8Array::from_iter_values(bytes.iter().map(|byte| i8::from_le_bytes([*byte])))),
             Dtype::I16 => Arc::new(Int16Array::from_iter_values(
                 bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])),
             )),
@@ -113,21 +111,21 @@ pub(super) fn bytes_of_lists(lists: &dyn Array, column: &FeatureColumn) -> Optio
 }
 
 /// Runs of bytes.
-pub(super) struct Blobs {
+pub(in crate::write) struct Blobs {
     room: usize,
     builder: LargeBinaryBuilder,
 }
 
 impl Blobs {
-    pub(super) fn new(room: usize) -> Self {
+    pub(in crate::write) fn new(room: usize) -> Self {
         Self { room, builder: LargeBinaryBuilder::with_capacity(0, room) }
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(in crate::write) fn push(&mut self, bytes: &[u8]) {
         self.builder.append_value(bytes);
     }
 
-    pub(super) fn finish(&mut self) -> LargeBinaryArray {
+    pub(in crate::write) fn finish(&mut self) -> LargeBinaryArray {
         let blobs = self.builder.finish();
         // Room for the next row group at once: growing to it step by step would copy it, and hold it twice.
         self.builder = LargeBinaryBuilder::with_capacity(blobs.len(), self.room);
