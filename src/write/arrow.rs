@@ -18,7 +18,7 @@ use shard::Shard;
 
 const MIB: u64 = 1 << 20;
 
-/// Arrow IPC files, also known as Feather version 2: opened in place, without reading them, by pyarrow, polars and DuckDB.
+/// Arrow IPC files, also known as Feather version 2: mapped by pyarrow and opened by polars, and by DuckDB through pyarrow.
 ///
 /// The columns are those of `parquet` with `layout: binary`: a feature cell is one `LargeBinary` of row-major little-endian
 /// numbers, with `wavemill:dtype`, `wavemill:shape` and `wavemill:unit` in the field's metadata and an Int32 column

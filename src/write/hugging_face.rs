@@ -26,7 +26,7 @@ const MIB: u64 = 1 << 20;
 /// A shard is `data/train-00000-of-00003.parquet`, with the name of the split where `write.split` cuts some. A feature column is an
 /// `Array2D` of `[frames, bins]`, or a `List` where a frame is one number, and has an Int32 column `<name>_frames` beside it; of
 /// integers with a scale, a Float32 column `<name>_scale` too. Encoded sound is a struct of `bytes` and `path`, the `Audio`
-/// feature. pyarrow, polars and DuckDB see lists of numbers. There is no bf16 in Arrow, and no array of several channels whose
+/// feature. pyarrow, polars and DuckDB read lists of numbers. There is no bf16 in Arrow, and no array of several channels whose
 /// frames vary: both are refused. `parquet` reads several times faster where nobody needs the declared features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
