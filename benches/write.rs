@@ -61,6 +61,9 @@ fn shard(criterion: &mut Criterion) {
         ("parquet", serde_json::json!({"parquet": {}})),
         ("parquet zstd", serde_json::json!({"parquet": {"compression": "zstd"}})),
         ("parquet list", serde_json::json!({"parquet": {"layout": "list"}})),
+        ("arrow", serde_json::json!({"arrow": {}})),
+        ("safetensors", serde_json::json!({"safetensors": {}})),
+        ("hugging_face", serde_json::json!({"hugging_face": {}})),
     ] {
         let format: Format = serde_json::from_value(row).expect("a valid row");
         let shard = ShardName { split: None, number: 0, count: 1 };

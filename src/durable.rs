@@ -35,6 +35,12 @@ impl DurableFile {
         Ok(Self { place: place.to_owned(), unfinished, file: Some(file) })
     }
 
+    /// The folder of its place.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        folder(&self.place)
+    }
+
     /// Puts the whole file in its place, for good.
     ///
     /// # Errors

@@ -4,12 +4,18 @@ mod columns;
 mod contract;
 mod metadata;
 mod numbers;
+mod rows_back;
 mod schema;
 mod shard_file;
 mod shard_name;
 mod split;
+#[cfg(test)]
+mod testing;
 
+mod arrow;
+mod hugging_face;
 mod parquet;
+mod safetensors;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -34,6 +40,9 @@ family! {
     /// Shard formats: what the rows are written into.
     pub enum Format: WriteShards = "write" {
         parquet: Parquet,
+        arrow: Arrow,
+        safetensors: Safetensors,
+        hugging_face: HuggingFace,
     }
 }
 

@@ -32,6 +32,12 @@ impl ShardFile {
         &self.path
     }
 
+    /// The folder that it stands in, in which there is room for what cannot be written yet.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.file.folder()
+    }
+
     /// Bytes written so far: where the next one will stand.
     #[must_use]
     pub const fn len(&self) -> u64 {

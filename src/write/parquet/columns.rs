@@ -111,21 +111,21 @@ pub(super) fn bytes_of_lists(lists: &dyn Array, column: &FeatureColumn) -> Optio
 }
 
 /// Runs of bytes.
-pub(super) struct Blobs {
+pub(in crate::write) struct Blobs {
     room: usize,
     builder: LargeBinaryBuilder,
 }
 
 impl Blobs {
-    pub(super) fn new(room: usize) -> Self {
+    pub(in crate::write) fn new(room: usize) -> Self {
         Self { room, builder: LargeBinaryBuilder::with_capacity(0, room) }
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(in crate::write) fn push(&mut self, bytes: &[u8]) {
         self.builder.append_value(bytes);
     }
 
-    pub(super) fn finish(&mut self) -> LargeBinaryArray {
+    pub(in crate::write) fn finish(&mut self) -> LargeBinaryArray {
         let blobs = self.builder.finish();
         // Room for the next row group at once: growing to it step by step would copy it, and hold it twice.
         self.builder = LargeBinaryBuilder::with_capacity(blobs.len(), self.room);

@@ -14,7 +14,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::ColumnDescPtr;
 
 /// A column chunk of one value, as it stands in the file.
-pub(super) struct LargeCell<'c> {
+pub(in crate::write) struct LargeCell<'c> {
     /// The page's header and the length of the value.
     head: Vec<u8>,
     value: &'c [u8],

@@ -2,15 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::file::writer::SerializedFileWriter;
-
 use super::columns::{Blobs, Cells};
 use super::large_cell::LargeCell;
 use super::properties::cell_type;
+use super::row_groups::{Column, RowGroups};
 use super::{Compression, Layout, MIB, Parquet};
 use crate::write::ShardFile;
 use crate::write::columns::RowColumns;
@@ -19,10 +14,7 @@ use crate::write::schema::arrow_schema_with;
 
 /// A shard being written, its current row group in memory.
 pub(super) struct Shard {
-    arrow: SchemaRef,
-    writer: SerializedFileWriter<ShardFile>,
-    columns: ArrowRowGroupWriterFactory,
-    groups: usize,
+    groups: RowGroups,
     rows: RowColumns,
     features: Vec<Cells>,
     audio: Vec<Blobs>,
@@ -37,13 +29,8 @@ impl Shard {
     pub(super) fn start(format: &Parquet, schema: &RowSchema, file: ShardFile) -> Result<Self, WriteError> {
         let arrow = arrow_schema_with(schema, |column| cell_type(column, format.layout));
         let group_bytes = (format.row_group_mib * MIB) as usize;
-        let writer = ArrowWriter::try_new(file, arrow.clone(), Some(format.properties(schema)))?;
-        let (writer, columns) = writer.into_serialized_writer()?;
         Ok(Self {
-            writer,
-            columns,
-            groups: 0,
-            arrow,
+            groups: RowGroups::start(file, arrow, format.properties(schema))?,
             plain: format.layout == Layout::Binary && format.compression == Compression::None,
             rows: RowColumns::new(schema),
             audio: schema.audio.iter().map(|_| Blobs::new(0)).collect(),
@@ -68,7 +55,7 @@ impl Shard {
             columns.extend(cells.finish()?.map(Column::Array));
         }
         columns.extend(self.audio.iter_mut().map(|sound| Column::Array(Arc::new(sound.finish()))));
-        self.write_group(columns)
+        self.groups.write(columns)
     }
 
     /// Writes a row as a row group of its own, its cells as they are.
@@ -81,43 +68,8 @@ impl Shard {
             columns.extend(cells.finish_counts().map(Column::Array));
         }
         columns.extend(row.audio.iter().map(|sound| Column::Cell(LargeCell::new(sound))));
-        self.write_group(columns)
+        self.groups.write(columns)
     }
-
-    fn write_group(&mut self, columns: Vec<Column<'_>>) -> Result<(), WriteError> {
-        let mut writers = self.columns.create_column_writers(self.groups)?.into_iter();
-        self.groups += 1;
-        let descriptions = self.writer.schema_descr().columns().to_vec();
-        let mut group = self.writer.next_row_group()?;
-        let mut leaves = 0;
-        for (field, column) in self.arrow.fields().iter().zip(columns) {
-            match column {
-                Column::Array(array) => {
-                    for (leaf, mut writer) in compute_leaves(field, &array)?.iter().zip(&mut writers) {
-                        writer.write(leaf)?;
-                        writer.close()?.append_to_row_group(&mut group)?;
-                        leaves += 1;
-                    }
-                }
-                Column::Cell(cell) => {
-                    // Its writer stays empty.
-                    drop(writers.next());
-                    let close = cell.close(descriptions[leaves].clone())?;
-                    group.append_column(&cell, close)?;
-                    leaves += 1;
-                }
-            }
-        }
-        group.close()?;
-        Ok(())
-    }
-}
-
-/// One column of a row group.
-enum Column<'c> {
-    Array(ArrayRef),
-    /// The only value of a column.
-    Cell(LargeCell<'c>),
 }
 
 impl WriteRows for Shard {
@@ -144,6 +96,6 @@ impl WriteRows for Shard {
 
     fn finish(mut self: Box<Self>) -> Result<Vec<ShardFile>, WriteError> {
         self.write_held()?;
-        Ok(vec![self.writer.into_inner()?])
+        Ok(vec![self.groups.finish()?])
     }
 }
