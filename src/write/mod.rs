@@ -2,13 +2,20 @@
 
 mod columns;
 mod contract;
+mod key_escape;
 mod metadata;
+mod npy;
 mod numbers;
+mod rows_back;
 mod schema;
 mod shard_file;
 mod shard_name;
+mod tar_member;
 
+mod kaldi_ark;
+mod lhotse_shar;
 mod parquet;
+mod webdataset;
 
 use std::path::PathBuf;
 
@@ -28,6 +35,9 @@ family! {
     /// Shard formats: what the rows are written into.
     pub enum Format: WriteShards = "write" {
         parquet: Parquet,
+        webdataset: Webdataset,
+        kaldi_ark: KaldiArk,
+        lhotse_shar: LhotseShar,
     }
 }
 
@@ -44,7 +54,7 @@ fn only_path(files: &[PathBuf]) -> Result<&PathBuf, WriteError> {
 }
 
 fn unlike(files: usize) -> WriteError {
-    WriteError::Damaged(format!("a shard of this format has one file, not {files}"))
+    WriteError::Damaged(format!("a shard of this format and schema has another number of files than {files}"))
 }
 
 impl Default for Format {
