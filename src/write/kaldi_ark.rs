@@ -112,12 +112,7 @@ impl WriteShards for KaldiArk {
         Ok(batches(schema, columns, utterances))
     }
 
-    fn gather(
-        &self,
-        schema: &RowSchema,
-        folder: &Path,
-        shards: &[ShardEntry],
-    ) -> Result<Vec<FileEntry>, WriteError> {
+    fn gather(&self, schema: &RowSchema, folder: &Path, shards: &[ShardEntry]) -> Result<Vec<FileEntry>, WriteError> {
         lists::write(schema, folder, shards)
     }
 }
@@ -126,7 +121,8 @@ impl WriteShards for KaldiArk {
 fn archives(schema: &RowSchema) -> Vec<String> {
     let feats = feats(schema);
     let features = schema.features.iter().enumerate();
-    let names = features.map(|(place, column)| if Some(place) == feats { "feats".to_owned() } else { column.name.clone() });
+    let names =
+        features.map(|(place, column)| if Some(place) == feats { "feats".to_owned() } else { column.name.clone() });
     names.chain(schema.audio.iter().map(|_| "wav".to_owned())).collect()
 }
 
@@ -189,5 +185,149 @@ impl WriteRows for Shard {
     fn finish(self: Box<Self>) -> Result<Vec<ShardFile>, WriteError> {
         let files = self.files.into_iter().map(|file| file.into_inner().map_err(io::IntoInnerError::into_error));
         Ok(files.collect::<io::Result<Vec<_>>>()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::write::contract::AudioColumn;
+    use crate::write::testing::{OwnedRow, Rows, peers_folder};
+
+    /// Rows with features of f32 and one channel, and WAV.
+    fn rows(count: usize) -> Rows {
+        let kept = |column: &FeatureColumn| column.dtype == Dtype::F32 && column.channels == CellChannels::One;
+        let mut rows = Rows::of_all_kinds(count).with_features(kept);
+        let (name, channels) = ("pitch".to_owned(), CellChannels::One);
+        let pitch = FeatureColumn { name, bins: None, dtype: Dtype::F32, unit: "Hz".to_owned(), channels };
+        rows.schema.features.push(pitch);
+        rows.schema.audio = vec![AudioColumn { name: "audio".to_owned(), codec: "wav".to_owned() }];
+        for OwnedRow { cells, audio, num_samples, .. } in &mut rows.rows {
+            let mut pitch = cells[0].clone();
+            pitch.bytes.truncate(pitch.frames as usize * 4);
+            cells.push(pitch);
+            let data = vec![1; 2 * *num_samples as usize];
+            let format =
+                [&[16, 0, 0, 0, 1, 0, 1, 0][..], &16_000_u32.to_le_bytes(), &32_000_u32.to_le_bytes(), &[2, 0, 16, 0]];
+            let (length, whole) = (data.len() as u32, data.len() as u32 + 36);
+            *audio = vec![
+                [
+                    b"RIFF",
+                    &whole.to_le_bytes()[..],
+                    b"WAVEfmt ",
+                    &format.concat(),
+                    b"data",
+                    &length.to_le_bytes(),
+                    &data,
+                ]
+                .concat(),
+            ];
+        }
+        rows
+    }
+
+    #[test]
+    fn rows_come_back_as_they_went_in() {
+        rows(150).assert_round_trip(&KaldiArk::default());
+        rows(1).with_frames(0, 1_000_000).assert_round_trip(&KaldiArk::default());
+        rows(9).without_audio().with_features(|_| false).assert_round_trip(&KaldiArk::default());
+    }
+
+    #[test]
+    fn damaged_files_are_told() {
+        rows(6).assert_survives_damage(&KaldiArk::default());
+    }
+
+    #[test]
+    fn what_kaldi_has_no_place_for_is_refused() {
+        let refused = |rows: Rows| KaldiArk::default().accepts(&rows.schema).unwrap_err().to_string();
+        let halves = Rows::of_all_kinds(1).with_features(|column| column.dtype == Dtype::F16);
+        assert!(refused(halves).contains("stores f32"));
+        assert!(refused(Rows::of_all_kinds(1).with_features(|column| column.name == "mel")).contains("codec: wav"));
+        let channels = Rows::of_all_kinds(1).with_features(|column| column.name == "channels");
+        assert!(refused(channels).contains("load.channels: keep"));
+        let mut twice = rows(1);
+        twice.schema.features[1].name = "feats".to_owned();
+        assert!(refused(twice).contains("two columns"));
+    }
+
+    #[test]
+    fn a_cell_stands_in_the_archive_as_kaldi_writes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = rows(4);
+        let files = rows.write(&KaldiArk::default(), folder.path());
+        let ark = fs::read(&files[0]).unwrap();
+        let head = b"book%201/f\xc3\xbcr-000.a \0BFM \x04\x01\0\0\0\x04\x05\0\0\0";
+        assert!(ark.starts_with(head));
+        assert_eq!(ark[head.len()..head.len() + 20], rows.rows[0].cells[0].bytes);
+        // The fourth row is empty.
+        assert!(ark.ends_with(b" \0BFM \x04\0\0\0\0\x04\0\0\0\0"));
+        assert!(fs::read(&files[1]).unwrap().ends_with(b" \0BFV \x04\0\0\0\0"));
+    }
+
+    /// Two shards of one part, and a third of another.
+    fn dataset(folder: &Path) -> (Rows, Vec<ShardEntry>) {
+        let (format, all) = (KaldiArk::default(), rows(30));
+        let mut shards = Vec::new();
+        for (split, number, range) in [(None, 0, 15..30), (None, 1, 0..15), (Some("test"), 0, 3..5)] {
+            let name = ShardName { split, number, count: 2 };
+            let files = format.files(&name, &all.schema);
+            let files = files.iter().map(|path| ShardFile::create(folder, path).unwrap()).collect();
+            let mut writer = format.start(&all.schema, files).unwrap();
+            all.rows[range].iter().for_each(|row| writer.push(&row.row()).unwrap());
+            let files = writer.finish().unwrap().into_iter().map(|file| file.commit().unwrap()).collect();
+            shards.push(ShardEntry { split: split.map(str::to_owned), rows: 0, audio_s: 0.0, files });
+        }
+        (all, shards)
+    }
+
+    #[test]
+    fn lists_are_sorted_and_say_where_everything_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (rows, shards) = dataset(folder.path());
+        let written = KaldiArk::default().gather(&rows.schema, folder.path(), &shards).unwrap();
+        let lists = [
+            "feats.scp",
+            "pitch.scp",
+            "spk2utt",
+            "text",
+            "utt2dur",
+            "utt2lang",
+            "utt2num_frames",
+            "utt2spk",
+            "wav.scp",
+        ];
+        let expected = ["data", "data/test"].iter().flat_map(|part| lists.map(|list| format!("{part}/{list}")));
+        assert_eq!(written.iter().map(|file| file.path.clone()).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+
+        let list = |name: &str| fs::read_to_string(folder.path().join("data").join(name)).unwrap();
+        let feats = list("feats.scp");
+        let lines: Vec<&str> = feats.lines().collect();
+        assert_eq!(lines.len(), 30);
+        assert!(lines.is_sorted());
+        for line in lines {
+            let (key, place) = line.split_once(' ').unwrap();
+            let (path, offset) = place.rsplit_once(':').unwrap();
+            let ark = fs::read(folder.path().join(path)).unwrap();
+            let offset: usize = offset.parse().unwrap();
+            assert!(ark[offset..].starts_with(b"\0BFM "));
+            assert!(ark[..offset].ends_with(format!("{key} ").as_bytes()));
+        }
+        assert_eq!(list("text").lines().next().unwrap(), "book%201/für-001.a~1 say \"ah\", then ø");
+        assert_eq!(list("utt2spk").lines().next().unwrap(), "book%201/für-000.a book%201/für-000.a");
+        assert!(list("spk2utt").starts_with("anna book%201/für-001.a~1 book%201/für-002.a~2 book%201/für-004.a~1 "));
+        assert_eq!(list("utt2dur").lines().next().unwrap(), "book%201/für-000.a 0.0625");
+        assert_eq!(list("utt2num_frames").lines().nth(1).unwrap(), "book%201/für-001.a~1 8");
+        assert_eq!(list("utt2lang").lines().count(), 25);
+    }
+
+    /// For Kaldi's readers themselves: see `peers_folder`.
+    #[test]
+    fn peers_find_a_dataset() {
+        let Some(folder) = peers_folder("kaldi_ark") else { return };
+        let (rows, shards) = dataset(&folder);
+        KaldiArk::default().gather(&rows.schema, &folder, &shards).unwrap();
     }
 }

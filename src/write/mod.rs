@@ -11,6 +11,8 @@ mod schema;
 mod shard_file;
 mod shard_name;
 mod tar_member;
+#[cfg(test)]
+mod testing;
 
 mod kaldi_ark;
 mod lhotse_shar;

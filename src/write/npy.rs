@@ -101,9 +101,8 @@ pub(super) fn numbers(
     frames: u32,
     channels: Option<usize>,
 ) -> Result<Vec<u8>, WriteError> {
-    let damaged = || {
-        WriteError::Damaged(format!("a cell of `{}` is no NumPy array of the shape that its row says", column.name))
-    };
+    let damaged =
+        || WriteError::Damaged(format!("a cell of `{}` is no NumPy array of the shape that its row says", column.name));
     let length = npy.get(LENGTH).ok_or_else(damaged)?;
     let head = HEADER + usize::from(u16::from_le_bytes([length[0], length[1]]));
     let bytes = npy.len().checked_sub(head).ok_or_else(damaged)?;
@@ -129,7 +128,9 @@ mod tests {
         let cell = Cell { frames: 3, bytes: vec![0; 12], scale: 1.0 };
         let head = head(&column(None, Dtype::F32, CellChannels::One), &cell, None);
         assert_eq!(head.len(), 64);
-        assert!(head.starts_with(b"\x93NUMPY\x01\x00\x36\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }"));
+        assert!(
+            head.starts_with(b"\x93NUMPY\x01\x00\x36\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }")
+        );
         assert!(head.ends_with(b" \n"));
     }
 

@@ -156,3 +156,32 @@ fn flat(batch: &RecordBatch, schema: &RowSchema, rows: &SchemaRef) -> Result<Rec
     let columns = columns.collect::<Result<Vec<_>, WriteError>>()?;
     Ok(RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::write::testing::Rows;
+
+    #[test]
+    fn every_kind_of_row_comes_back() {
+        for compression in [Compression::None, Compression::Zstd] {
+            let format = Parquet { row_group_mib: 1, compression, ..Parquet::default() };
+            // A cell of two MiB has a row group of its own.
+            Rows::of_all_kinds(70).with_frames(40, 100_000).assert_round_trip(&format);
+        }
+    }
+
+    #[test]
+    fn lists_of_numbers_come_back() {
+        let format = Parquet { row_group_mib: 1, layout: Layout::List, ..Parquet::default() };
+        let rows = Rows::of_all_kinds(70).with_features(|column| {
+            column.channels == CellChannels::One && matches!(column.dtype, Dtype::F32 | Dtype::I16 | Dtype::I8)
+        });
+        rows.with_frames(40, 100_000).assert_round_trip(&format);
+    }
+
+    #[test]
+    fn a_damaged_file_gives_an_error_and_no_panic() {
+        Rows::of_all_kinds(9).assert_survives_damage(&Parquet::default());
+    }
+}

@@ -269,8 +269,7 @@ mod tests {
         let (path, members) = archive(folder.path());
         assert_eq!(read(&path).unwrap(), members);
         let mut other = tar::Archive::new(File::open(&path).unwrap());
-        let names: Vec<_> =
-            other.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().into_owned()).collect();
+        let names: Vec<_> = other.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().into_owned()).collect();
         assert_eq!(names, members.iter().map(|(name, _)| PathBuf::from(name)).collect::<Vec<_>>());
     }
 

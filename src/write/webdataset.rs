@@ -136,3 +136,66 @@ impl WriteRows for Shard {
         Ok(vec![self.tar.finish()?, index])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::write::testing::{Rows, peers_folder};
+
+    fn rows(count: usize) -> Rows {
+        Rows::of_all_kinds(count).with_features(|column| column.dtype != Dtype::Bf16)
+    }
+
+    #[test]
+    fn rows_come_back_as_they_went_in() {
+        rows(150).assert_round_trip(&Webdataset::default());
+        rows(1).with_frames(0, 1_000_000).assert_round_trip(&Webdataset::default());
+        rows(9).without_audio().with_features(|_| false).assert_round_trip(&Webdataset::default());
+    }
+
+    #[test]
+    fn damaged_files_are_told() {
+        rows(6).assert_survives_damage(&Webdataset::default());
+    }
+
+    #[test]
+    fn bf16_is_refused() {
+        let rows = Rows::of_all_kinds(1);
+        let refused = Webdataset::default().accepts(&rows.schema).unwrap_err();
+        assert_eq!(refused.key(), "dtype");
+    }
+
+    #[test]
+    fn a_sample_is_what_follows_a_key_up_to_its_first_dot() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = rows(2).with_features(|column| column.name == "mel").write(&Webdataset::default(), folder.path());
+        let mut tar = tar::Archive::new(fs::File::open(&files[0]).unwrap());
+        let names = tar.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string());
+        let (one, two) = ("book 1%2Ffür-000%2Ea", "book 1%2Ffür-001%2Ea~1");
+        let expected = [
+            format!("{one}.json"),
+            format!("{one}.mel.npy"),
+            format!("{one}.flac"),
+            format!("{two}.json"),
+            format!("{two}.txt"),
+            format!("{two}.mel.npy"),
+            format!("{two}.flac"),
+        ];
+        assert_eq!(names.collect::<Vec<_>>(), expected);
+        let index = fs::read(&files[1]).unwrap();
+        assert_eq!(index.len(), 24);
+        let end = u64::from_le_bytes(index[16..].try_into().unwrap());
+        assert_eq!(fs::metadata(&files[0]).unwrap().len(), end + 1024);
+        assert_eq!(Path::new(&files[1]).extension().unwrap(), "idx");
+    }
+
+    /// For webdataset and `datasets` themselves: see `peers_folder`.
+    #[test]
+    fn peers_find_a_shard() {
+        let Some(folder) = peers_folder("webdataset") else { return };
+        rows(20).write(&Webdataset::default(), &folder);
+    }
+}

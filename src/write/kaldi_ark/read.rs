@@ -1,7 +1,7 @@
 //! Utterances read back: their metadata line by line, their cells from where it says.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read};
 use std::path::PathBuf;
 
 use serde_json::{Map, Value as Json};
@@ -51,6 +51,10 @@ struct Archive {
     name: String,
     file: BufReader<File>,
     length: u64,
+    /// Where the next byte comes from.
+    at: u64,
+    /// Where the value of the row just read ends.
+    end: u64,
 }
 
 impl Utterances {
@@ -62,7 +66,7 @@ impl Utterances {
         let archive = |(name, path): (String, &PathBuf)| {
             let file = File::open(path)?;
             let length = file.metadata()?.len();
-            Ok(Archive { name, file: BufReader::new(file), length })
+            Ok(Archive { name, file: BufReader::new(file), length, at: 0, end: 0 })
         };
         let archives = names.into_iter().zip(paths).map(archive).collect::<Result<Vec<_>, WriteError>>()?;
         let rows = BufReader::new(File::open(rows)?);
@@ -71,18 +75,20 @@ impl Utterances {
 }
 
 impl Archive {
-    /// The value of `key`, which `row` places in it.
-    fn value(&mut self, row: &RowLine, key: &str) -> Result<Vec<u8>, WriteError> {
+    /// The value of `key`, which `row` places behind the one before; nothing where it is not wanted.
+    fn value(&mut self, row: &RowLine, key: &str, wanted: bool) -> Result<Vec<u8>, WriteError> {
         let name = &self.name;
         let damaged = |what: &str| WriteError::Damaged(format!("the archive `{name}` {what} `{key}`"));
         let (offset, bytes) = row.place(name)?;
-        let start = offset.checked_sub(key.len() as u64 + 1).ok_or_else(|| damaged("has no room before"))?;
-        if offset.checked_add(bytes).is_none_or(|end| end > self.length) {
-            return Err(damaged("ends before the end of"));
+        let start = self.end;
+        if start.checked_add(key.len() as u64 + 1) != Some(offset) {
+            return Err(damaged("has no room, or too much, before"));
         }
-        if start != self.file.stream_position()? {
-            self.file.seek(SeekFrom::Start(start))?;
+        self.end = offset.checked_add(bytes).filter(|end| *end <= self.length).ok_or_else(|| damaged("ends within"))?;
+        if !wanted {
+            return Ok(Vec::new());
         }
+        self.file.seek_relative((start - self.at) as i64)?;
         let mut before = vec![0; key.len() + 1];
         self.file.read_exact(&mut before)?;
         if before.strip_suffix(b" ") != Some(key.as_bytes()) {
@@ -90,6 +96,7 @@ impl Archive {
         }
         let mut value = vec![0; bytes as usize];
         self.file.read_exact(&mut value)?;
+        self.at = self.end;
         Ok(value)
     }
 }
@@ -97,31 +104,33 @@ impl Archive {
 impl StoredRows for Utterances {
     fn next_row(&mut self) -> Result<Option<StoredRow>, WriteError> {
         if !next_line(&mut self.rows, &mut self.line)? {
-            return Ok(None);
+            return match self.archives.iter().find(|archive| archive.end != archive.length) {
+                Some(Archive { name, .. }) => {
+                    Err(WriteError::Damaged(format!("the archive `{name}` does not end with the last row")))
+                }
+                None => Ok(None),
+            };
         }
         let row = RowLine::parse(&self.line)?;
         let key = word(row.metadata.key()?).into_owned();
         let mut archives = self.archives.iter_mut();
         let mut cells = Vec::with_capacity(self.schema.features.len());
-        for ((column, wanted), archive) in
-            self.schema.features.iter().zip(&self.wanted.features).zip(&mut archives)
-        {
-            let mut cell = Vec::new();
+        for ((column, wanted), archive) in self.schema.features.iter().zip(&self.wanted.features).zip(&mut archives) {
+            let mut cell = archive.value(&row, &key, *wanted)?;
             if *wanted {
-                cell = archive.value(&row, &key)?;
                 let frames = row.metadata.frames(column)?;
                 let head = head(column, frames);
                 let bytes = (frames as usize).checked_mul(column.frame_bytes());
                 if !cell.starts_with(&head) || bytes != Some(cell.len() - head.len()) {
-                    let name = &column.name;
-                    return Err(WriteError::Damaged(format!("`{name}` of `{key}` is not of the size that its row says")));
+                    let what = format!("`{}` of `{key}` is not of the size that its row says", column.name);
+                    return Err(WriteError::Damaged(what));
                 }
                 cell.drain(..head.len());
             }
             cells.push(cell);
         }
         let sound = self.wanted.audio.iter().zip(archives);
-        let sound = sound.map(|(wanted, archive)| if *wanted { archive.value(&row, &key) } else { Ok(Vec::new()) });
+        let sound = sound.map(|(wanted, archive)| archive.value(&row, &key, *wanted));
         let audio = sound.collect::<Result<Vec<_>, _>>()?;
         Ok(Some(StoredRow { metadata: row.metadata, cells, audio }))
     }
