@@ -187,7 +187,8 @@ impl RowSchema {
             text => plain(text, "string", None),
         });
         let extras = self.extras.iter().map(|(name, kind)| plain(name, kind.name(), None));
-        let sound = self.sound.iter().map(|column| plain(&column.name, column.number.name(), column.unit.as_deref()));
+        let sound =
+            self.sound.iter().map(|column| plain(&column.name, column.number.name(), column.unit.as_deref()));
         let features = self.features.iter().flat_map(|column| {
             let cells = ColumnSchema {
                 name: column.name.clone(),
@@ -354,7 +355,12 @@ pub trait WriteShards {
     /// # Errors
     ///
     /// A shard cannot be read, or the disk is full or gone.
-    fn gather(&self, schema: &RowSchema, folder: &Path, shards: &[ShardEntry]) -> Result<Vec<FileEntry>, WriteError> {
+    fn gather(
+        &self,
+        schema: &RowSchema,
+        folder: &Path,
+        shards: &[ShardEntry],
+    ) -> Result<Vec<FileEntry>, WriteError> {
         let _ = (schema, folder, shards);
         Ok(Vec::new())
     }

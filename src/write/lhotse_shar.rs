@@ -268,7 +268,7 @@ mod tests {
             r#""recording_id":"book 1/für-000.a","start":0,"duration":0.0625,"channel":0}],"#,
             r#""recording":{"id":"book 1/für-000.a","sources":[{"type":"shar","channels":[0],"source":""}],"#,
             r#""sampling_rate":16000,"num_samples":1000,"duration":0.0625,"channel_ids":[0]},"#,
-            r#""features":{"type":"mel","num_frames":1,"num_features":5,"frame_shift":0.0625,"sampling_rate":16000,"#,
+            r#""features":{"type":"mel","num_frames":1,"num_features":5,"frame_shift":0.063,"sampling_rate":16000,"#,
             r#""start":0,"duration":0.0625,"storage_type":"shar","storage_path":"","storage_key":"","#,
             r#""recording_id":"book 1/für-000.a","channels":0},"custom":{"key":"book 1/für-000.a","#,
         );

@@ -45,9 +45,7 @@ pub fn encode_scaled(values: &[f32], dtype: Dtype, bytes: &mut Vec<u8>) -> f32 {
     let scale = if scale.is_normal() { scale } else { 1.0 };
     bytes.reserve(values.len() * dtype.bytes());
     match dtype {
-        Dtype::I8 => {
-            bytes.extend(values.iter().map(|value| ((value / scale).round_ties_even() as i8).to_le_bytes()[0]))
-        }
+        Dtype::I8 => bytes.extend(values.iter().map(|value| ((value / scale).round_ties_even() as i8).to_le_bytes()[0])),
         _ => {
             bytes.extend(values.iter().flat_map(|value| ((value / scale).round_ties_even() as i16).to_le_bytes()));
         }

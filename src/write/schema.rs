@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::contract::{FeatureColumn, Number, ROW_COLUMNS, RowSchema};
 use crate::corpus::Kind;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 /// The Arrow schema of rows: a feature cell is one `LargeBinary`, with `wavemill:dtype`, `wavemill:shape` and `wavemill:unit` in
 /// the field's metadata, and so is encoded sound, with `wavemill:codec`.

@@ -70,7 +70,9 @@ impl Cells {
             .collect();
         let bytes = cells.value_data();
         let numbers: ArrayRef = match self.column.dtype {
-            Dtype::I8 => Arc::new(Int8Array::from_iter_values(bytes.iter().map(|byte| i8::from_le_bytes([*byte])))),
+            Dtype::I8 => {
+                Arc::new(Int8Array::from_iter_values(bytes.iter().map(|byte| i8::from_le_bytes([*byte]))))
+            }
             Dtype::I16 => Arc::new(Int16Array::from_iter_values(
                 bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])),
             )),
