@@ -194,7 +194,7 @@ mod tests {
 
     use super::*;
     use crate::write::contract::AudioColumn;
-    use crate::write::testing::{OwnedRow, Rows, peers_folder};
+    use crate::write::testing::{OwnedRow, Rows, peers_folder, wav};
 
     /// Rows with features of f32 and one channel, and WAV.
     fn rows(count: usize) -> Rows {
@@ -208,22 +208,7 @@ mod tests {
             let mut pitch = cells[0].clone();
             pitch.bytes.truncate(pitch.frames as usize * 4);
             cells.push(pitch);
-            let data = vec![1; 2 * *num_samples as usize];
-            let format =
-                [&[16, 0, 0, 0, 1, 0, 1, 0][..], &16_000_u32.to_le_bytes(), &32_000_u32.to_le_bytes(), &[2, 0, 16, 0]];
-            let (length, whole) = (data.len() as u32, data.len() as u32 + 36);
-            *audio = vec![
-                [
-                    b"RIFF",
-                    &whole.to_le_bytes()[..],
-                    b"WAVEfmt ",
-                    &format.concat(),
-                    b"data",
-                    &length.to_le_bytes(),
-                    &data,
-                ]
-                .concat(),
-            ];
+            *audio = vec![wav(*num_samples)];
         }
         rows
     }

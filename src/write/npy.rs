@@ -127,9 +127,9 @@ mod tests {
     fn the_head_is_what_numpy_writes_but_for_the_room_to_grow() {
         let cell = Cell { frames: 3, bytes: vec![0; 12], scale: 1.0 };
         let head = head(&column(None, Dtype::F32, CellChannels::One), &cell, None);
-        assert_eq!(head.len(), 64);
+        assert_eq!(head.len(), 128);
         assert!(
-            head.starts_with(b"\x93NUMPY\x01\x00\x36\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }")
+            head.starts_with(b"\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }")
         );
         assert!(head.ends_with(b" \n"));
     }

@@ -29,6 +29,8 @@ use read::Samples;
 /// types; integers with a scale have it as `<column>_scale` in the JSON. Keys are stems of file names there: `.`, `/`, `\`, `%`,
 /// control characters and `"*:<>?|` are written as `%2E` and so on; the JSON's `key` is the key as it is.
 ///
+/// Hugging Face `datasets` asks that the first five samples have the same members: all of them a text, or none.
+///
 /// A name of more than 100 bytes stands in a PAX header, which readers that jump to a sample by its offset must know.
 /// `data/part-00000.idx` has those offsets: of each sample's first header and of the last one's end, 64-bit little-endian.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -197,5 +199,9 @@ mod tests {
     fn peers_find_a_shard() {
         let Some(folder) = peers_folder("webdataset") else { return };
         rows(20).write(&Webdataset::default(), &folder);
+        let mut texts = rows(20);
+        texts.rows.iter_mut().for_each(|row| row.text = Some("all have one"));
+        texts.rows[1].key = "long/".repeat(40) + "é.x";
+        texts.write(&Webdataset::default(), &folder.join("texts"));
     }
 }

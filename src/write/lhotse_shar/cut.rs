@@ -154,8 +154,11 @@ pub(super) fn id(key: &str) -> Cow<'_, str> {
     if plain { Cow::Borrowed(key) } else { file_stem(key) }
 }
 
-/// Samples between frames such that lhotse counts the frames that there are: `compute_num_frames` in `lhotse/utils.py`.
+/// Samples between frames such that lhotse counts the frames that there are, if there can be:
+/// `compute_num_frames` in `lhotse/utils.py`.
 fn hop(frames: u64, samples: u64, rate: u64) -> Option<u64> {
+    /// Frames that windows of some 10 ms, that do not go over the edges, are short of.
+    const EDGES: u64 = 4;
     if frames == 0 {
         return None;
     }
@@ -166,7 +169,10 @@ fn hop(frames: u64, samples: u64, rate: u64) -> Option<u64> {
     let steps = [(rate / 1000).max(1), 1];
     let near =
         steps.into_iter().flat_map(|step| [nearest(step), nearest(step).saturating_sub(step), nearest(step) + step]);
-    std::iter::once(usual).chain(near).find(|hop| fits(*hop))
+    // Where no number of samples does, the edges of windows may be missing.
+    let edges = (samples / usual).abs_diff(frames) <= EDGES;
+    let closest = if edges { usual } else { nearest(1).max(1) };
+    std::iter::once(usual).chain(near).find(|hop| fits(*hop)).or(Some(closest))
 }
 
 /// The time between frames that fill `duration`, in seconds; any where there are none.
@@ -189,7 +195,10 @@ mod tests {
         assert_eq!(hop(98, 16_000, 16_000), Some(163));
         assert_eq!(hop(16_000, 16_000, 16_000), Some(1));
         assert_eq!(hop(0, 16_000, 16_000), None);
-        for frames in 1..400 {
+        // None does: a minute without the edges is 10 ms a frame all the same.
+        assert_eq!(hop(5998, 960_000, 16_000), Some(160));
+        assert_eq!(hop(399, 16_000, 16_000), Some(40));
+        for frames in 1..100 {
             let hop = hop(frames, 16_000, 16_000).unwrap();
             assert_eq!((16_000 + hop / 2) / hop, frames, "{hop}");
         }
