@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::contract::{Cell, Row, RowSchema, WriteError};
+use super::contract::{Cell, FeatureColumn, Row, RowSchema, WriteError};
 use crate::audio::Hertz;
 use crate::value::{Kind, Value};
 
@@ -65,6 +65,25 @@ impl Metadata {
         map.map(Self).map_err(|error| WriteError::Damaged(format!("the metadata of a row is no JSON object: {error}")))
     }
 
+    /// The object as text.
+    ///
+    /// # Errors
+    ///
+    /// None that is known: texts and numbers make JSON.
+    pub(super) fn json(&self) -> Result<Vec<u8>, WriteError> {
+        Ok(serde_json::to_vec(&self.0).map_err(std::io::Error::from)?)
+    }
+
+    /// The row's key.
+    pub(super) fn key(&self) -> Result<&str, WriteError> {
+        self.text("key")?.ok_or_else(|| unlike("key"))
+    }
+
+    /// The frames of the row's cell of `column`.
+    pub(super) fn frames(&self, column: &FeatureColumn) -> Result<u32, WriteError> {
+        self.whole(&column.frames_name())
+    }
+
     /// Gives `take` the row, with its cells and sound as the format holds them: `frames` and `scale` of the cells are filled in here.
     ///
     /// # Errors
@@ -97,7 +116,7 @@ impl Metadata {
             }
         }
         take(&Row {
-            key: self.text("key")?.ok_or_else(|| unlike("key"))?,
+            key: self.key()?,
             id: self.text("id")?.ok_or_else(|| unlike("id"))?,
             copy: self.whole("copy")?,
             text: self.text("text")?,

@@ -2,20 +2,26 @@
 
 mod columns;
 mod contract;
+mod key_escape;
 mod metadata;
+mod npy;
 mod numbers;
 mod rows_back;
 mod schema;
 mod shard_file;
 mod shard_name;
 mod split;
+mod tar_member;
 #[cfg(test)]
 mod testing;
 
 mod arrow;
 mod hugging_face;
+mod kaldi_ark;
+mod lhotse_shar;
 mod parquet;
 mod safetensors;
+mod webdataset;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -43,6 +49,9 @@ family! {
         arrow: Arrow,
         safetensors: Safetensors,
         hugging_face: HuggingFace,
+        webdataset: Webdataset,
+        kaldi_ark: KaldiArk,
+        lhotse_shar: LhotseShar,
     }
 }
 
@@ -59,7 +68,7 @@ fn only_path(files: &[PathBuf]) -> Result<&PathBuf, WriteError> {
 }
 
 fn unlike(files: usize) -> WriteError {
-    WriteError::Damaged(format!("a shard of this format has one file, not {files}"))
+    WriteError::Damaged(format!("a shard of this format and schema has another number of files than {files}"))
 }
 
 /// What the rows are written into, and in which parts.

@@ -141,7 +141,7 @@ pub(super) fn read(
     file: &Path,
     schema: &RowSchema,
     columns: Option<&[&str]>,
-    convert: impl Fn(&str, &dyn Array) -> Option<ArrayRef> + 'static,
+    convert: impl Fn(&str, &dyn Array) -> Option<ArrayRef> + Send + 'static,
 ) -> Result<Batches, WriteError> {
     /// A few rows at a time: a cell can be megabytes.
     const ROWS: usize = 64;

@@ -38,7 +38,7 @@ impl Wanted {
 }
 
 /// `rows` in batches of the columns asked for.
-pub(super) fn batches(schema: &RowSchema, columns: Option<&[&str]>, rows: impl StoredRows + 'static) -> Batches {
+pub(super) fn batches(schema: &RowSchema, columns: Option<&[&str]>, rows: impl StoredRows + Send + 'static) -> Batches {
     let builder = BatchBuilder::new(schema);
     let columns = columns.map(|columns| {
         let fields = builder.schema().fields().iter().enumerate();

@@ -13,7 +13,7 @@ use super::contract::{
 };
 use super::{ShardFile, ShardName, encode, encode_scaled};
 use crate::audio::Hertz;
-use crate::corpus::{Kind, Value};
+use crate::value::{Kind, Value};
 use crate::manifest::Dtype;
 
 /// The one shard of a dataset.
@@ -248,4 +248,18 @@ fn cell(index: usize, frames: usize, channels: usize, column: &FeatureColumn) ->
         encode(&values, column.dtype, &mut cell.bytes);
     }
     cell
+}
+
+/// A folder for what a peer's own reader is to open, below the one that `WAVEMILL_PEERS` names; none without it.
+pub(super) fn peers_folder(format: &str) -> Option<PathBuf> {
+    std::env::var_os("WAVEMILL_PEERS").map(|folder| Path::new(&folder).join(format))
+}
+
+/// A WAV file of one channel at 16 kHz.
+pub(super) fn wav(num_samples: u64) -> Vec<u8> {
+    let data: Vec<u8> = (0..num_samples).flat_map(|sample| (sample as i16).to_le_bytes()).collect();
+    let (rates, length) = ([16_000_u32, 32_000].map(u32::to_le_bytes).concat(), data.len() as u32);
+    let format = [&[16, 0, 0, 0, 1, 0, 1, 0][..], &rates, &[2, 0, 16, 0]].concat();
+    let whole = (length + 36).to_le_bytes();
+    [b"RIFF", &whole[..], b"WAVEfmt ", &format, b"data", &length.to_le_bytes(), &data].concat()
 }
