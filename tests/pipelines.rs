@@ -20,9 +20,17 @@ fn variables(pipeline: &str, digits: &CorpusTest) -> (Vec<String>, u64) {
         "librispeech_fbank" => (vec![format!("CORPUS={}", fixture("librispeech").display())], 4),
         "common_voice_log_mel" => (vec![format!("CORPUS={corpus}"), "CLIPS=.".to_owned()], 12),
         "keep_good" => (vec![format!("CORPUS={corpus}"), "MIN_SNR_DB=1".to_owned()], 12),
+        "train_shards" => (vec![], 12),
+        "convert" => (vec![format!("DATASET={}", sample_dataset(digits).display())], 2),
         "nemo_waveform" => (vec![format!("MANIFEST={corpus}/manifest.jsonl")], 13),
         other => panic!("{other}.yaml has no variables here"),
     }
+}
+
+/// A dataset to convert.
+fn sample_dataset(digits: &CorpusTest) -> std::path::PathBuf {
+    let outcome = digits.run(&crate::support::fbank_pipeline(""), &[]).expect_rows(2);
+    outcome.dataset.path().to_owned()
 }
 
 #[test]

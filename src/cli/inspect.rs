@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::manifest::{DatasetFolder, Manifest};
-use crate::write::{FeatureColumn, decode_cell};
+use crate::write::{AudioColumn, FeatureColumn, decode_cell};
 
 use super::exit::Failure;
 use super::picture::picture;
@@ -97,7 +97,11 @@ fn row(reader: &Reader<'_>, key: &str) -> Result<String, Failure> {
         if features.iter().any(|column| column.name == *field.name()) {
             continue;
         }
-        let cell = cell_text(&batch, field.name(), 0);
+        let sound = reader.schema.audio.iter().find(|column| column.name == *field.name());
+        let cell = match sound {
+            Some(column) => encoded(&batch, column),
+            None => cell_text(&batch, field.name(), 0),
+        };
         let lines = if field.name() == "augmentation" { augmentations(&cell) } else { vec![cell] };
         for (number, line) in lines.iter().enumerate() {
             let name = if number == 0 { field.name().as_str() } else { "" };
@@ -130,6 +134,12 @@ fn row(reader: &Reader<'_>, key: &str) -> Result<String, Failure> {
         text.push_str(&picture(&values, column.bins));
     }
     Ok(text)
+}
+
+/// What a cell of encoded sound is: `flac, 24.1 kB`.
+fn encoded(batch: &RecordBatch, column: &AudioColumn) -> String {
+    let cells = batch.column_by_name(&column.name).and_then(|cells| cells.as_binary_opt::<i64>());
+    cells.map_or_else(String::new, |cells| format!("{}, {}", column.codec, size(cells.value(0).len() as u64)))
 }
 
 /// What was done to a row's sound, a line each: `add_noise  audio: rain.wav, snr_db: 12.31`.

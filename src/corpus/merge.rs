@@ -47,7 +47,7 @@ const fn once() -> f64 {
 }
 
 impl Member for Merge {
-    const EXAMPLE: &'static str = r#"merge: [{ from: { librispeech: { root: "${CORPUS}" } }, prefix: ls- }, { from: { jsonl: { path: "${MORE}" } }, weight: 0.5 }]"#;
+    const EXAMPLE: &'static str = r#"merge: [{ from: { librispeech: { root: "${CORPUS}" } }, prefix: ls- }, { from: { jsonl: { path: "${MANIFEST}" } }, weight: 0.5 }]"#;
 }
 
 impl ReadCorpus for Merge {

@@ -13,8 +13,8 @@ use super::contract::{
 };
 use super::{ShardFile, ShardName, encode, encode_scaled};
 use crate::audio::Hertz;
-use crate::value::{Kind, Value};
 use crate::manifest::Dtype;
+use crate::value::{Kind, Value};
 
 /// The one shard of a dataset.
 pub(super) const SHARD: ShardName<'static> = ShardName { split: None, number: 0, count: 1 };
