@@ -194,7 +194,7 @@ mod tests {
 
     use super::*;
     use crate::write::contract::AudioColumn;
-    use crate::write::testing::{OwnedRow, Rows, peers_folder, wav};
+    use crate::write::testing::{OwnedRow, Rows, wav};
 
     /// Rows with features of f32 and one channel, and WAV.
     fn rows(count: usize) -> Rows {
@@ -306,13 +306,5 @@ mod tests {
         assert_eq!(list("utt2dur").lines().next().unwrap(), "book%201/für-000.a 0.0625");
         assert_eq!(list("utt2num_frames").lines().nth(1).unwrap(), "book%201/für-001.a~1 8");
         assert_eq!(list("utt2lang").lines().count(), 25);
-    }
-
-    /// For Kaldi's readers themselves: see `peers_folder`.
-    #[test]
-    fn peers_find_a_dataset() {
-        let Some(folder) = peers_folder("kaldi_ark") else { return };
-        let (rows, shards) = dataset(&folder);
-        KaldiArk::default().gather(&rows.schema, &folder, &shards).unwrap();
     }
 }

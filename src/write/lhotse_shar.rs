@@ -206,7 +206,7 @@ mod tests {
 
     use super::*;
     use crate::write::contract::{AudioColumn, FeatureColumn};
-    use crate::write::testing::{Rows, peers_folder, wav};
+    use crate::write::testing::Rows;
 
     fn rows(count: usize) -> Rows {
         Rows::of_all_kinds(count).with_features(|column| column.dtype != Dtype::Bf16)
@@ -274,28 +274,5 @@ mod tests {
             r#""recording_id":"book 1/für-000.a","channels":0},"custom":{"key":"book 1/für-000.a","#,
         );
         assert_eq!(cuts.lines().next().unwrap()[..expected.len()], *expected);
-    }
-
-    /// For lhotse itself: see `peers_folder`.
-    #[test]
-    fn peers_find_a_shard() {
-        let Some(folder) = peers_folder("lhotse_shar") else { return };
-        rows(20).write(&LhotseShar::default(), &folder.join("all"));
-
-        // What lhotse can load whole: features beside a recording that is one, of the frames that 10 ms give.
-        let mut rows = rows(20).with_features(|column| matches!(column.name.as_str(), "mel" | "samples"));
-        rows.schema.audio[0].codec = "wav".to_owned();
-        for (number, row) in rows.rows.iter_mut().enumerate() {
-            row.num_samples = 16_000 + 77 * number as u64;
-            row.audio = vec![wav(row.num_samples)];
-            row.sound[0] = 1.0;
-        }
-        for number in 0..20 {
-            let frames = (rows.rows[number].num_samples as usize + 80) / 160;
-            rows = rows.with_frames(number, frames);
-        }
-        rows.rows[0].key = "../a//b".to_owned();
-        rows.rows[1].key = "long/".repeat(40) + "é.x";
-        rows.write(&LhotseShar::default(), &folder.join("loads"));
     }
 }

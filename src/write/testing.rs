@@ -250,11 +250,6 @@ fn cell(index: usize, frames: usize, channels: usize, column: &FeatureColumn) ->
     cell
 }
 
-/// A folder for what a peer's own reader is to open, below the one that `WAVEMILL_PEERS` names; none without it.
-pub(super) fn peers_folder(format: &str) -> Option<PathBuf> {
-    std::env::var_os("WAVEMILL_PEERS").map(|folder| Path::new(&folder).join(format))
-}
-
 /// A WAV file of one channel at 16 kHz.
 pub(super) fn wav(num_samples: u64) -> Vec<u8> {
     let data: Vec<u8> = (0..num_samples).flat_map(|sample| (sample as i16).to_le_bytes()).collect();

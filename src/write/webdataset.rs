@@ -24,12 +24,11 @@ use read::Samples;
 /// WebDataset: opens in webdataset, Hugging Face `datasets`, Megatron Energon, DALI and everything that reads tar archives.
 ///
 /// A shard is `data/part-00000.tar`, of a split `data/train-00000.tar`. A row is one sample: `<key>.json` with its texts and
-/// numbers, `<key>.txt` with what is said where that is known, `<key>.<column>.npy` for each feature, and its sound as
+/// numbers, `<key>.txt` with what is said (empty where that is not known: `datasets` wants the same members in every sample),
+/// `<key>.<column>.npy` for each feature, and its sound as
 /// `<key>.flac`, or as `<key>.<column>.flac` where there are several. Arrays are `[frames, bins]`, or `[frames]`, in NumPy's
 /// types; integers with a scale have it as `<column>_scale` in the JSON. Keys are stems of file names there: `.`, `/`, `\`, `%`,
 /// control characters and `"*:<>?|` are written as `%2E` and so on; the JSON's `key` is the key as it is.
-///
-/// Hugging Face `datasets` asks that the first five samples have the same members: all of them a text, or none.
 ///
 /// A name of more than 100 bytes stands in a PAX header, which readers that jump to a sample by its offset must know.
 /// `data/part-00000.idx` has those offsets: of each sample's first header and of the last one's end, 64-bit little-endian.
@@ -118,9 +117,7 @@ impl WriteRows for Shard {
         let key = file_stem(row.key);
         let json = Metadata::of(row, &self.schema).json()?;
         self.tar.member(&format!("{key}.json"), &[&json])?;
-        if let Some(text) = row.text {
-            self.tar.member(&format!("{key}.txt"), &[text.as_bytes()])?;
-        }
+        self.tar.member(&format!("{key}.txt"), &[row.text.unwrap_or_default().as_bytes()])?;
         let channels = npy::row_channels(row, &self.schema);
         for ((name, column), cell) in self.names.features.iter().zip(&self.schema.features).zip(row.cells) {
             let head = npy::head(column, cell, channels);
@@ -145,7 +142,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::write::testing::{Rows, peers_folder};
+    use crate::write::testing::{Rows};
 
     fn rows(count: usize) -> Rows {
         Rows::of_all_kinds(count).with_features(|column| column.dtype != Dtype::Bf16)
@@ -179,6 +176,7 @@ mod tests {
         let (one, two) = ("book 1%2Ffür-000%2Ea", "book 1%2Ffür-001%2Ea~1");
         let expected = [
             format!("{one}.json"),
+            format!("{one}.txt"),
             format!("{one}.mel.npy"),
             format!("{one}.flac"),
             format!("{two}.json"),
@@ -192,16 +190,5 @@ mod tests {
         let end = u64::from_le_bytes(index[16..].try_into().unwrap());
         assert_eq!(fs::metadata(&files[0]).unwrap().len(), end + 1024);
         assert_eq!(Path::new(&files[1]).extension().unwrap(), "idx");
-    }
-
-    /// For webdataset and `datasets` themselves: see `peers_folder`.
-    #[test]
-    fn peers_find_a_shard() {
-        let Some(folder) = peers_folder("webdataset") else { return };
-        rows(20).write(&Webdataset::default(), &folder);
-        let mut texts = rows(20);
-        texts.rows.iter_mut().for_each(|row| row.text = Some("all have one"));
-        texts.rows[1].key = "long/".repeat(40) + "é.x";
-        texts.write(&Webdataset::default(), &folder.join("texts"));
     }
 }

@@ -62,9 +62,7 @@ impl StoredRows for Samples {
         if first.name.strip_suffix(".json") != Some(&stem) {
             return Err(self.tar.damaged(&format!("has the sample of `{key}` under `{}`", first.name)));
         }
-        if metadata.0.get("text").is_some_and(|text| !text.is_null()) {
-            self.tar.expect(&format!("{stem}.txt"))?;
-        }
+        self.tar.expect(&format!("{stem}.txt"))?;
         let channels = npy::stored_channels(&metadata);
         let mut cells = Vec::with_capacity(self.schema.features.len());
         for number in 0..self.schema.features.len() {
