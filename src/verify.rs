@@ -13,7 +13,7 @@ use crate::manifest::{
     DatasetFolder, FileEntry, Join, Manifest, ManifestError, Reject, ShardEntry, ShardRecord, Totals,
 };
 use crate::pipeline::Pipeline;
-use crate::plan::{PlanFile, PlannedRow, row_key, segment_id};
+use crate::plan::{PlanFile, PlanHead, PlannedRow, row_key, segment_id};
 use crate::write::{CellChannels, FeatureColumn, NUM_CHANNELS, ROW_COLUMNS, RowSchema, ShardFile};
 
 /// One thing that is wrong with a dataset.
@@ -125,8 +125,21 @@ impl Check<'_> {
             Ok(None) => self.note(place, "the file is missing"),
             Err(error) => self.note(place, chain(&error)),
             Ok(Some(file)) => {
-                if file.head.plan_hash != manifest.plan_hash {
+                let PlanHead { plan_hash, wavemill_version, engines, pipeline, schema, at_load, .. } = &file.head;
+                if *plan_hash != manifest.plan_hash {
                     self.note(place.clone(), "the plan is another than the manifest's");
+                }
+                let differs = [
+                    ("wavemill_version", *wavemill_version != manifest.wavemill_version),
+                    ("engines", *engines != manifest.engines),
+                    ("pipeline", *pipeline != manifest.pipeline),
+                    ("seed", pipeline["seed"] != manifest.seed),
+                    ("name", pipeline["name"] != *manifest.name),
+                    ("schema", *schema != manifest.schema),
+                    ("at_load", *at_load != manifest.at_load),
+                ];
+                for (key, _) in differs.into_iter().filter(|(_, differs)| *differs) {
+                    self.note(self.folder.manifest(), format!("`{key}` is not as the plan has it"));
                 }
                 for row in file.rows() {
                     match row {

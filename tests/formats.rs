@@ -222,3 +222,63 @@ fn without_featurize_only_a_dataset_goes_on() {
     let yaml = "version: 1\ncorpus: { wavemill: { dir: \"${CORPUS}\" } }\nresample: { rate_hz: 8000 }\n";
     test.run(yaml, &[]).expect_code(2).expect_message("`resample` has no sound to work on");
 }
+
+/// A dataset of three rows in `base`, and a pipeline that carries it on.
+fn base(test: &CorpusTest) -> (std::path::PathBuf, &'static str) {
+    let more = "load: { quality: columns }\nwrite: { arrow: {} }";
+    let base = run_into(test, "base", &crate::support::fbank_pipeline(more), &["--overwrite"]);
+    (base, "version: 1\ncorpus: { wavemill: { dir: \"${BASE}\" } }\nwrite: { safetensors: {} }\n")
+}
+
+#[test]
+fn a_dataset_is_never_written_over_itself_nor_carried_on_when_it_is_damaged() {
+    let test = CorpusTest::on(&SAMPLES[..3]);
+    let (base, carry) = base(&test);
+    let run = |out: &Path| {
+        let pipeline = test.folder_file("carry.yaml", carry);
+        let mut command = wavemill(&["run"]);
+        command.arg(pipeline).arg("--out").arg(out).args(["--var", &format!("BASE={}", base.display()), "--overwrite"]);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, message) = run(&base);
+    assert!(code == Some(5) && message.contains("is the dataset that is read"), "{message}");
+    verified(&base);
+
+    let shard = base.join("data/part-00000.arrow");
+    let mut bytes = std::fs::read(&shard).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&shard, &bytes).unwrap();
+    let (code, message) = run(&test.out());
+    assert!(code == Some(5) && message.contains("is not the file that the manifest names"), "{message}");
+}
+
+#[test]
+fn a_conversion_knows_its_source_from_another() {
+    let test = CorpusTest::on(&SAMPLES[..3]);
+    let (_, carry) = base(&test);
+    let out = run_into(&test, "carried", carry, &[]);
+    let hash = |out: &Path| Manifest::read(&DatasetFolder::new(out)).unwrap().plan_hash;
+    let before = hash(&out);
+    let other = crate::support::fbank_pipeline("write: { arrow: { dtype: f16 } }");
+    run_into(&test, "base", &other, &["--overwrite"]);
+    let pipeline = test.folder_file("carried.yaml", carry);
+    let base = format!("BASE={}", test.corpus().with_file_name("base").display());
+    let output = wavemill(&["run", pipeline.to_str().unwrap(), "--out", out.to_str().unwrap(), "--var", &base])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("holds a dataset of another plan"));
+    assert_eq!(hash(&out), before);
+}
+
+#[test]
+fn overwriting_removes_nothing_that_is_no_dataset() {
+    let test = CorpusTest::on(&SAMPLES[..1]);
+    std::fs::create_dir_all(test.out().join("data")).unwrap();
+    std::fs::write(test.out().join("data/mine.txt"), "mine").unwrap();
+    let outcome = test.run(&crate::support::fbank_pipeline(""), &["--overwrite"]);
+    outcome.expect_code(5).expect_message("holds data without a plan");
+    assert!(test.out().join("data/mine.txt").exists());
+}

@@ -112,7 +112,10 @@ impl Failure {
             }
             Self::Run(RunError::NoDataset { .. }) => vec!["`wavemill run` or `wavemill plan` makes one".to_owned()],
             Self::Run(RunError::NoPlan { .. }) => {
-                vec!["choose another --out, or --overwrite to remove what is there and start anew".to_owned()]
+                vec![
+                    "choose another --out; --overwrite removes only what a plan or a manifest says to be a dataset"
+                        .to_owned(),
+                ]
             }
             Self::Run(RunError::Locked { .. }) => {
                 vec!["wait for it, or give each process its own `--worker I/N`".to_owned()]

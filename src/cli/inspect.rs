@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Float32Type;
 use clap::Args;
+use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::manifest::{DatasetFolder, Manifest};
@@ -54,6 +55,20 @@ fn overview(manifest: &Manifest, reader: &Reader<'_>, rows: usize) -> Result<Str
         size(totals.bytes),
         left_out(totals),
     );
+    let mut parts: IndexMap<&str, (u64, f64)> = IndexMap::new();
+    for shard in &manifest.shards {
+        if let Some(split) = &shard.split {
+            let (rows, seconds) = parts.entry(split).or_default();
+            *rows += shard.rows;
+            *seconds += shard.audio_s;
+        }
+    }
+    for (name, (rows, seconds)) in &parts {
+        let _ = writeln!(text, "  {name:<20} {} of {}", counted(*rows, "row"), length(*seconds));
+    }
+    if !parts.is_empty() {
+        text.push('\n');
+    }
     let _ = writeln!(text, "  {:<20} {:<8} {:<10} unit", "column", "type", "shape");
     for column in &manifest.schema {
         let shape = column.shape.as_ref().map(|shape| format!("{shape:?}")).unwrap_or_default();

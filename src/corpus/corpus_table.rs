@@ -66,6 +66,8 @@ pub(super) struct Origin {
     pub(super) commands: Commands,
     /// The dataset whose rows they are, where they are rows of one.
     pub(super) dataset: Option<OfDataset>,
+    /// Which time a merge takes the row: from 0.
+    pub(super) round: u32,
 }
 
 /// A column beside the standard ones.
@@ -120,7 +122,7 @@ impl CorpusTable {
     /// The recording as this machine finds it, for a decoder.
     #[must_use]
     pub fn location(&self, row: usize) -> Location {
-        let Origin { root, commands, dataset } = self.origin(row);
+        let Origin { root, commands, dataset, .. } = self.origin(row);
         match dataset.as_ref().map(|dataset| &dataset.sound) {
             None => Location::of(root, self.audio(row), *commands),
             Some(Some(sound)) => Location::Fetched {
@@ -131,6 +133,18 @@ impl CorpusTable {
             // There is no such file, as whoever loads it will say.
             Some(None) => Location::File(root.join(self.audio(row))),
         }
+    }
+
+    /// Which time a merge takes the row: 0 but where the weight of its corpus is more than 1.
+    #[must_use]
+    pub fn round(&self, row: usize) -> u32 {
+        self.origin(row).round
+    }
+
+    /// The datasets that rows come from: where they stand, and a hash of what they hold.
+    pub fn datasets(&self) -> impl Iterator<Item = (&Path, &str)> {
+        let datasets = self.origins.iter().filter_map(|origin| origin.dataset.as_ref());
+        datasets.map(|dataset| (dataset.rows.folder(), dataset.fingerprint.as_str()))
     }
 
     /// The table as the rows of a dataset, one after the other.
@@ -302,17 +316,17 @@ impl CorpusTable {
         }
     }
 
-    /// The rows of several tables, one after the other, each with a prefix and a suffix of its ids.
+    /// The rows of several tables, one after the other, each with a prefix and a suffix of its ids and the number of its round.
     ///
     /// # Errors
     ///
     /// Two utterances have one id.
-    pub(super) fn concatenated(tables: &[(String, String, Self)]) -> Result<Self, CorpusError> {
+    pub(super) fn concatenated(tables: &[(String, String, u32, Self)]) -> Result<Self, CorpusError> {
         let mut rows = Rows::new(Path::new(""), Path::new(""));
         let (mut origins, mut origin, mut dataset_row) = (Vec::new(), Vec::new(), Vec::new());
-        for (prefix, suffix, table) in tables {
+        for (prefix, suffix, round, table) in tables {
             let first = origins.len() as u32;
-            origins.extend(table.origins.iter().cloned());
+            origins.extend(table.origins.iter().cloned().map(|origin| Origin { round: *round, ..origin }));
             let columns: Vec<(String, ColumnKey)> = table
                 .columns()
                 .filter(|(name, _)| *name != "id")
@@ -331,7 +345,12 @@ impl CorpusTable {
                 rows.end()?;
             }
         }
-        Ok(Self { origins, origin, dataset_row, ..rows.finish()? })
+        // What the rows mean, each corpus has said: here no path is one of this folder, and no length that was measured a cut.
+        let each = || tables.iter().flat_map(|(.., table)| (0..table.len()).map(move |row| (table, row)));
+        let audio: StringChunked = each().map(|(table, row)| Some(table.audio(row))).collect();
+        let given_s: Float64Chunked = each().map(|(table, row)| table.cut_duration_s(row)).collect();
+        let (audio, given_s) = (audio.with_name("audio".into()), given_s.with_name("duration_s".into()));
+        Ok(Self { origins, origin, dataset_row, audio, given_s, ..rows.finish()? })
     }
 
     /// The table with an utterance for every channel of its recording: `counts[row]` of them, where the source names none.

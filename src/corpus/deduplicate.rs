@@ -11,6 +11,6 @@ pub enum Deduplicate {
     #[default]
     None,
     /// The bytes of its recording, whatever its name, and the same cut and channel of it. Only recordings of one length
-    /// are read for it; what commands write is never compared.
+    /// are read for it (of datasets and compressed Parquet files all are); what commands write is never compared.
     Audio,
 }

@@ -18,7 +18,7 @@ use crate::variables::Variables;
 ///
 /// With `weight: 0.25` a quarter of a corpus is taken: which utterances, a hash of their ids decides, so that adding others moves
 /// none. With `weight: 2.5` the whole of it is taken twice and half of it once more; the ids of what is repeated end in `#2`,
-/// `#3`, …, so that augmentations draw anew for each.
+/// `#3`, …, so that augmentations draw anew for each; `deduplicate` does not hold them against each other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Merge {
@@ -60,11 +60,11 @@ impl ReadCorpus for Merge {
                 let rows: Vec<u32> =
                     (0..table.len()).filter(|row| unit(table.id(*row)) < share).map(|row| row as u32).collect();
                 let suffix = if round == 0 { String::new() } else { format!("#{}", round + 1) };
-                tables.push((prefix.clone(), suffix, table.gather(&rows)));
+                tables.push((prefix.clone(), suffix, round as u32, table.gather(&rows)));
             }
         }
         let mut seen = HashSet::new();
-        for (prefix, suffix, table) in &tables {
+        for (prefix, suffix, _, table) in &tables {
             for row in 0..table.len() {
                 let id = format!("{prefix}{}{suffix}", table.id(row));
                 if seen.contains(&id) {
@@ -76,7 +76,7 @@ impl ReadCorpus for Merge {
             }
         }
         drop(seen);
-        if tables.iter().all(|(_, _, table)| table.is_empty()) {
+        if tables.iter().all(|(.., table)| table.is_empty()) {
             return Err(CorpusError::NoRows { path: Path::new("merge").to_owned() });
         }
         CorpusTable::concatenated(&tables)
@@ -131,6 +131,20 @@ mod tests {
         );
         let selected = table.select("text = 't'").unwrap();
         assert_eq!(selected.location(0).to_string(), folder.path().join("few/7.wav").display().to_string());
+    }
+
+    #[test]
+    fn paths_and_lengths_are_what_each_corpus_says() {
+        let folder = lists();
+        let (data, here) = (folder.path().join("kaldi"), std::env::current_dir().unwrap());
+        std::fs::create_dir(&data).unwrap();
+        let absolute = here.join("fixtures/corpus/alba-02.wav");
+        std::fs::write(data.join("wav.scp"), format!("u {}\n", absolute.display())).unwrap();
+        std::fs::write(data.join("utt2dur"), "u 0.1\n").unwrap();
+        let row = format!("[{{from: {{kaldi_dir: {{dir: '{}'}}}}}}]", data.display());
+        let table = serde_saphyr::from_str::<Merge>(&row).unwrap().read(&Variables::default()).unwrap();
+        assert_eq!((table.duration_s(0), table.cut_duration_s(0)), (Some(0.1), None));
+        assert_eq!(table.location(0).file(), Some(absolute.as_path()));
     }
 
     #[test]

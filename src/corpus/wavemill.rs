@@ -2,7 +2,7 @@
 
 mod dataset;
 
-use std::path::Path;
+use std::path::{Component, Path};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -27,14 +27,15 @@ use crate::write::{ROW_COLUMNS, RowSchema, Write};
 /// measured for the row does not. `mix_utterance` and other augmentations may draw from such a corpus as from any other.
 ///
 /// Without `featurize` the dataset is carried on as it is: every row with all its columns, each value as it is stored, in the
-/// format under `write`. So a dataset is converted, selected from (`select`) or split. `load`, `keep_if`, `resample`,
-/// `segment` and `augment` have nothing to do then, and `write.dtype` nothing to decide.
+/// format under `write`. So a dataset is converted, selected from (`select`; ids of copies end in `~1`, `~2`, …) or split. `load`,
+/// `keep_if`, `resample`, `segment` and `augment` have nothing to do then, and `write.dtype` nothing to decide. The statistics
+/// are those of the numbers as they are stored. Each shard is held against its checksum before its rows go on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wavemill {
     /// The folder of the dataset: the one with `manifest.json`.
     pub dir: Template,
-    /// The column with the sound. Default: the only one that there is.
+    /// The column with the sound. Default: the only one that there is; of several, one must be named to make features.
     #[serde(default)]
     pub audio: Option<String>,
     /// The parts of a dataset with `write.split` to read, such as `[train]`. Default: all.
@@ -49,6 +50,8 @@ pub(super) struct OfDataset {
     pub(super) rows: Arc<Dataset>,
     /// The column of sound alone, where there is one.
     pub(super) sound: Option<Arc<Dataset>>,
+    /// A hash of what its shards hold.
+    pub(super) fingerprint: String,
     /// What is left to whoever loads the dataset.
     pub(super) at_load: Arc<IndexMap<String, Vec<serde_json::Value>>>,
 }
@@ -85,6 +88,17 @@ impl ReadCorpus for Wavemill {
         if !self.splits.is_empty() {
             shards.retain(|shard| shard.split.as_ref().is_some_and(|split| self.splits.contains(split)));
         }
+        let inside = |path: &str| Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+        if let Some(file) = shards.iter().flat_map(|shard| &shard.files).find(|file| !inside(&file.path)) {
+            return Err(wrong(format!("`{}` is no file in the dataset", file.path)));
+        }
+        let mut hasher = blake3::Hasher::new();
+        let described = schema.describe();
+        hasher.update(format!("{described:?} {:?}\n", manifest.at_load).as_bytes());
+        for shard in &shards {
+            hasher.update(format!("{} {:?}\n", shard.rows, shard.files).as_bytes());
+        }
+        let fingerprint = hasher.finalize().to_hex().to_string();
         let dataset = |columns| Dataset::new(folder.clone(), format.clone(), shards.clone(), schema.clone(), columns);
         let sound = audio.map(|audio| Arc::new(dataset(Some(vec![audio]))));
         let rows = Arc::new(dataset(None));
@@ -92,7 +106,7 @@ impl ReadCorpus for Wavemill {
         let files: Vec<&str> =
             shards.iter().map(|shard| shard.files.first().map_or("", |file| file.path.as_str())).collect();
         let table = read_rows(dir, &rows, &files)?;
-        Ok(table.of_dataset(OfDataset { rows, sound, at_load }))
+        Ok(table.of_dataset(OfDataset { rows, sound, fingerprint, at_load }))
     }
 }
 
@@ -103,9 +117,9 @@ impl Wavemill {
         match (&self.audio, there.as_slice()) {
             (Some(audio), there) if there.contains(&audio.as_str()) => Ok(Some(audio.clone())),
             (Some(audio), _) => Err(format!("the dataset has no column `{audio}` of encoded sound")),
-            (None, []) => Ok(None),
             (None, [audio]) => Ok(Some((*audio).to_owned())),
-            (None, several) => Err(format!("write `audio:` with one of {}", several.join(", "))),
+            // Of several none is the sound: where rows go on as they are, none is asked for.
+            (None, _) => Ok(None),
         }
     }
 }
@@ -125,6 +139,7 @@ fn read_rows(dir: &Path, dataset: &Dataset, files: &[&str]) -> Result<CorpusTabl
     });
     let keys: Vec<ColumnKey> = keys.collect::<Result<_, _>>()?;
     let (mut shard, mut number) = (usize::MAX, 0_u64);
+    let mut counts = vec![0_u64; files.len()];
     for (of, batch) in dataset.batches(&columns) {
         let path = dir.join(files.get(of).copied().unwrap_or_default());
         let wrong = |reason: String| CorpusError::malformed(Place::whole(&path), reason);
@@ -138,6 +153,7 @@ fn read_rows(dir: &Path, dataset: &Dataset, files: &[&str]) -> Result<CorpusTabl
             column.ok_or_else(|| wrong(format!("there is no column `{name}`")))
         });
         let cells: Vec<&ArrayRef> = cells.collect::<Result<_, _>>()?;
+        counts[of] += batch.num_rows() as u64;
         for row in 0..batch.num_rows() {
             number += 1;
             rows.begin(Position::Row(number));
@@ -147,6 +163,13 @@ fn read_rows(dir: &Path, dataset: &Dataset, files: &[&str]) -> Result<CorpusTabl
                 rows.put(*key, Cell::Typed(value(cells, row)))?;
             }
             rows.end()?;
+        }
+    }
+    for ((found, claimed), file) in counts.into_iter().zip(dataset.num_rows()).zip(files) {
+        if found != claimed {
+            let reason =
+                format!("the shard has {found} rows, and the manifest says {claimed}: `wavemill verify` tells more");
+            return Err(CorpusError::malformed(Place::whole(&dir.join(file)), reason));
         }
     }
     rows.finish()

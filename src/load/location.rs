@@ -2,16 +2,16 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::LoadError;
-use super::parquet_page::{PageCache, PageError, PageKey, PageReference};
+use super::parquet_page::{PageCache, PageError, PageHeader, PageKey, PageReference};
 use super::source::Source;
 use crate::error::chain;
 
@@ -22,6 +22,7 @@ use crate::error::chain;
 /// | `a/b.flac` | a file |
 /// | `a/shard.tar#offset=512&length=10240` | bytes of a file: a member of an archive, read where it lies |
 /// | `x.parquet#column=audio.bytes&page=4096&row=17&codec=snappy&levels=2` | a value of a Parquet file (`parquet_page.rs`) |
+/// | `x.parquet#null` | nothing: a row that has no sound |
 /// | `sph2pipe -f wav a.sph \|` | what a command writes to its standard output |
 #[derive(Debug, Clone)]
 pub enum Location {
@@ -43,6 +44,8 @@ pub enum Location {
         /// The value, as the name of the recording says it.
         value: String,
     },
+    /// Nothing: a row of this file has no sound.
+    Null(PathBuf),
     /// A command, without the `|` at its end. Whoever names it answers for it: see [`Location::of`].
     Command(String),
     /// What is not read as a file: a row of a dataset.
@@ -90,6 +93,9 @@ impl Location {
         let whole = |name: &str| if name.contains("://") { PathBuf::from(name) } else { root.join(name) };
         let part = || {
             let (file, part) = audio.rsplit_once('#')?;
+            if part == "null" {
+                return Some(Self::Null(whole(file)));
+            }
             if part.parse::<PageReference>().is_ok() {
                 return Some(Self::Page { file: whole(file), value: part.to_owned() });
             }
@@ -103,7 +109,7 @@ impl Location {
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
-            Self::File(file) | Self::Part { file, .. } | Self::Page { file, .. } => Some(file),
+            Self::File(file) | Self::Part { file, .. } | Self::Page { file, .. } | Self::Null(file) => Some(file),
             Self::Command(_) | Self::Fetched { .. } => None,
         }
     }
@@ -115,9 +121,11 @@ impl Location {
             Self::Part { file, offset, length } => {
                 Ok(Medium::Part { file: file.clone(), offset: *offset, length: *length })
             }
-            Self::Page { file, value } => value_of(file, value).map(Medium::Bytes),
-            Self::Command(command) => output_of(command, most).map(Arc::new).map(Medium::Open),
+            Self::Null(_) => Err(LoadError::NoSound),
+            Self::Page { file, value } => value_of(file, value, most).map(Medium::Bytes),
+            Self::Command(command) => kept_output_of(command, most).map(Medium::Open),
             Self::Fetched { source, row, .. } => match source.fetch(*row) {
+                Ok(bytes) if bytes.len() as u64 > most => Err(LoadError::TooMuchData { mib: most >> 20 }),
                 Ok(bytes) => Ok(Medium::Bytes(bytes.into())),
                 Err(reason) => Err(LoadError::Unreadable { source: io::Error::other(reason) }),
             },
@@ -130,6 +138,7 @@ impl fmt::Display for Location {
         match self {
             Self::File(file) => file.display().fmt(f),
             Self::Part { file, offset, length } => write!(f, "{}#offset={offset}&length={length}", file.display()),
+            Self::Null(file) => write!(f, "{}#null", file.display()),
             Self::Page { file, value } => write!(f, "{}#{value}", file.display()),
             Self::Command(command) => write!(f, "{command} |"),
             Self::Fetched { name, .. } => f.write_str(name),
@@ -180,11 +189,11 @@ pub fn content_length(location: &Location) -> Option<u64> {
     match location {
         Location::File(file) => std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file).map(|file| file.len()),
         Location::Part { length, .. } => Some(*length),
-        Location::Page { .. } | Location::Fetched { .. } => match location.resolve(0).ok()? {
+        Location::Page { .. } | Location::Fetched { .. } => match location.resolve(u64::MAX).ok()? {
             Medium::Bytes(bytes) => Some(bytes.len() as u64),
             _ => None,
         },
-        Location::Command(_) => None,
+        Location::Null(_) | Location::Command(_) => None,
     }
 }
 
@@ -193,7 +202,7 @@ pub fn content_hash(location: &Location) -> Option<[u8; 32]> {
     if matches!(location, Location::Command(_)) {
         return None;
     }
-    let mut source = Source::open(&location.resolve(0).ok()?).ok()?;
+    let mut source = Source::open(&location.resolve(u64::MAX).ok()?).ok()?;
     let mut hasher = blake3::Hasher::new();
     io::copy(&mut source, &mut hasher).ok()?;
     Some(*hasher.finalize().as_bytes())
@@ -207,7 +216,7 @@ impl From<&Path> for Medium {
 
 /// The bytes of a value of a Parquet file. Its neighbours are asked for next, so pages are kept: for all threads, since a page
 /// can hold a hundred recordings.
-fn value_of(path: &Path, value: &str) -> Result<Arc<[u8]>, LoadError> {
+fn value_of(path: &Path, value: &str, most: u64) -> Result<Arc<[u8]>, LoadError> {
     static PAGES: PageCache = PageCache::new();
     let Ok(PageReference { page, row, codec, levels, dictionary, .. }) = value.parse() else {
         return Err(LoadError::NotFound);
@@ -215,6 +224,11 @@ fn value_of(path: &Path, value: &str) -> Result<Arc<[u8]>, LoadError> {
     let file = File::open(path).map_err(LoadError::opening)?;
     let end = file.metadata().map_err(LoadError::opening)?.len();
     let read = |page, levels| PAGES.page(&PageKey::new(path, page, codec, levels), &file, end);
+    for page in dictionary.into_iter().chain([page]) {
+        if PageHeader::read(&file, page, end)?.uncompressed > most {
+            return Err(LoadError::TooMuchData { mib: most >> 20 });
+        }
+    }
     let dictionary = dictionary.map(|page| read(page, 0)).transpose()?;
     let page = read(page, levels)?;
     page.value(row, dictionary.as_deref())?.map(Arc::from).ok_or(LoadError::NoSound)
@@ -238,16 +252,48 @@ impl From<PageError> for LoadError {
 }
 
 /// What of a command's complaint is told.
-const COMPLAINT: u64 = 2_000;
+const COMPLAINT: usize = 2_000;
+
+/// What commands wrote last: of a recording that is cut into segments, the command runs once.
+static OUTPUTS: Mutex<Vec<(String, Output)>> = Mutex::new(Vec::new());
+
+/// What a command wrote, or the wait for it: one thread runs it, and others that want it wait.
+type Output = Arc<Mutex<Option<Arc<File>>>>;
+
+/// How many are kept.
+const OUTPUTS_KEPT: usize = 8;
+
+fn kept_output_of(command: &str, most: u64) -> Result<Arc<File>, LoadError> {
+    let output = {
+        let mut outputs = OUTPUTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = outputs.iter().position(|(there, _)| there == command);
+        let entry = found.map_or_else(|| (command.to_owned(), Output::default()), |at| outputs.remove(at));
+        let output = Arc::clone(&entry.1);
+        outputs.push(entry);
+        let forgotten = outputs.len().saturating_sub(OUTPUTS_KEPT);
+        outputs.drain(..forgotten);
+        output
+    };
+    let mut there = output.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(file) = there.as_ref() {
+        return Ok(Arc::clone(file));
+    }
+    let file = Arc::new(output_of(command, most)?);
+    *there = Some(Arc::clone(&file));
+    Ok(file)
+}
 
 /// Runs a command and gives what it wrote, in a file without a name.
 fn output_of(command: &str, most: u64) -> Result<File, LoadError> {
     let failed = |source: io::Error| LoadError::CommandFailed { reason: source.to_string() };
+    let world = |source| LoadError::Unreadable { source };
     let mut command = parsed(command).ok_or_else(|| LoadError::CommandFailed { reason: "it is empty".to_owned() })?;
-    let mut spool = tempfile::tempfile().map_err(|source| LoadError::Unreadable { source })?;
-    let mut complaint = tempfile::tempfile().map_err(|source| LoadError::Unreadable { source })?;
-    let stderr = complaint.try_clone().map_err(|source| LoadError::Unreadable { source })?;
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().map_err(failed)?;
+    let mut spool = tempfile::tempfile().map_err(world)?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
+    // Read beside what it writes, or a command that complains much would wait for ever.
+    let stderr = child.stderr.take();
+    let complaint = std::thread::spawn(move || stderr.map(last_words).unwrap_or_default());
     let copied = match child.stdout.take() {
         Some(stdout) => io::copy(&mut stdout.take(most.saturating_add(1)), &mut spool),
         None => Ok(0),
@@ -257,13 +303,11 @@ fn output_of(command: &str, most: u64) -> Result<File, LoadError> {
         let _ = child.kill();
     }
     let status = child.wait().map_err(failed)?;
-    if copied.map_err(|source| LoadError::Unreadable { source })? > most {
+    if copied.map_err(world)? > most {
         return Err(LoadError::TooMuchData { mib: most >> 20 });
     }
     if !status.success() {
-        let mut text = Vec::new();
-        // Only so that more can be said: without it there is the status.
-        let _ = complaint.rewind().and_then(|()| complaint.take(COMPLAINT).read_to_end(&mut text));
+        let text = complaint.join().unwrap_or_default();
         let text = String::from_utf8_lossy(&text).split_whitespace().collect::<Vec<_>>().join(" ");
         let said = if text.is_empty() { String::new() } else { format!(": {text}") };
         return Err(LoadError::CommandFailed { reason: format!("{status}{said}") });
@@ -271,9 +315,21 @@ fn output_of(command: &str, most: u64) -> Result<File, LoadError> {
     Ok(spool)
 }
 
+/// The last of what a command complains of.
+fn last_words(mut stderr: impl Read) -> Vec<u8> {
+    let (mut last, mut block) = (Vec::new(), [0; 4096]);
+    while let Ok(read @ 1..) = stderr.read(&mut block) {
+        last.extend_from_slice(&block[..read]);
+        let forgotten = last.len().saturating_sub(COMPLAINT);
+        last.drain(..forgotten);
+    }
+    last
+}
+
 /// A command line made ready: without a shell where it is nothing but words.
 fn parsed(line: &str) -> Option<Command> {
-    let shell = line.contains(|letter| "|&;<>()$`*?[]{}~#!\n".contains(letter));
+    let assigns = line.split_whitespace().next().is_some_and(|word| word.contains('='));
+    let shell = assigns || line.contains(|letter| "|&;<>()$`*?[]{}~#!\n".contains(letter));
     let words = if shell { None } else { shlex::split(line) };
     let mut words = match words {
         Some(words) => words,
@@ -311,10 +367,9 @@ mod tests {
     }
 
     fn output(command: &str, most: u64) -> Result<Vec<u8>, LoadError> {
-        let mut file = output_of(command, most)?;
+        let medium = Medium::Open(kept_output_of(command, most)?);
         let mut bytes = Vec::new();
-        file.rewind().unwrap();
-        file.read_to_end(&mut bytes).unwrap();
+        Source::open(&medium)?.read_to_end(&mut bytes).unwrap();
         Ok(bytes)
     }
 
@@ -328,6 +383,11 @@ mod tests {
         let failed = output("ls /no/such/file", 10).unwrap_err();
         assert_eq!(failed.code(), "command_failed");
         assert!(failed.to_string().contains("/no/such/file"), "{failed}");
+        assert_eq!(output("A=b env | grep ^A=", 100).unwrap(), b"A=b\n");
+        assert_eq!(
+            output("sh -c 'yes complaint | head -c 1000000 >&2; exit 3'", 10).unwrap_err().code(),
+            "command_failed"
+        );
         assert_eq!(output("no-such-command", 10).unwrap_err().code(), "command_failed");
         assert_eq!(output("", 10).unwrap_err().code(), "command_failed");
     }

@@ -68,8 +68,8 @@ impl Quality {
         ("peak", Some("amplitude")),
         ("rms_db", Some("dB")),
         ("dc_offset", Some("amplitude")),
-        ("clipped_fraction", None),
-        ("silence_fraction", None),
+        ("clipped_fraction", Some("fraction")),
+        ("silence_fraction", Some("fraction")),
         ("snr_db", Some("dB")),
     ];
 

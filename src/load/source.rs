@@ -9,6 +9,7 @@ use symphonia::core::io::MediaSource;
 
 use super::error::{LoadError, ReadTooMuch};
 use super::location::Medium;
+use super::parquet_page::Stretch;
 
 /// Bytes a read. The demuxers' own reader asks for 1 to 32 KiB at a time and looks at the tail of a file before its head;
 /// with this most utterances are one or two system calls. Measured on a local disk: short cuts from long files take a
@@ -56,7 +57,7 @@ impl Source {
             }
             Medium::Open(file) => {
                 let len = file.metadata().map_err(LoadError::opening)?.len();
-                (Bytes::File(file.try_clone().map_err(LoadError::opening)?), 0, len)
+                (Bytes::Shared(Arc::clone(file)), 0, len)
             }
             Medium::Bytes(bytes) => (Bytes::Memory(Arc::clone(bytes)), 0, bytes.len() as u64),
         };
@@ -118,7 +119,11 @@ impl Source {
                 self.file_at = Some(self.at + filled as u64);
                 filled
             }
-            Bytes::Memory(bytes) => bytes[self.at as usize..].as_ref().read(buffer)?,
+            Bytes::Shared(file) => Stretch { file, at: self.at, end: self.len }.read(buffer)?,
+            Bytes::Memory(bytes) => {
+                let mut rest = &bytes[self.at as usize..];
+                rest.read(buffer)?
+            }
         };
         self.left -= self.filled as u64;
         Ok(())
@@ -128,6 +133,8 @@ impl Source {
 /// What a source reads.
 enum Bytes {
     File(File),
+    /// Others read it at the same time, each at its own place.
+    Shared(Arc<File>),
     Memory(Arc<[u8]>),
 }
 

@@ -12,7 +12,7 @@ pub struct ShardRecord {
     pub plan_hash: String,
     /// The shard's number, from 0.
     pub shard: usize,
-    /// The data file.
+    /// The data files, and what they come to.
     #[serde(flatten)]
     pub entry: ShardEntry,
     /// Frames of each row, by feature column.

@@ -13,10 +13,10 @@ use super::mistake::{Mistake, Mistakes};
 use super::tree::{Kind, Node, Step, bytes};
 use crate::audio::Hertz;
 use crate::augment::Augments;
-use crate::corpus::{self, Corpus, CorpusTable, RowCondition, SelectError};
+use crate::corpus::{self, Corpus, CorpusTable, Deduplicate, RowCondition, SelectError};
 use crate::error::chain;
 use crate::featurize::{Recipe, RowError};
-use crate::load::Quality;
+use crate::load::{Load, Quality};
 use crate::transform::SettingError;
 use crate::variables::{Template, Variables};
 use crate::write::{ROW_COLUMNS, Split};
@@ -211,7 +211,9 @@ fn unmade(pipeline: &Pipeline, tree: &Node) -> Option<Mistake> {
         );
     };
     let idle = [
+        ("load", pipeline.load != Load::default()),
         ("keep_if", pipeline.keep_if.is_some()),
+        ("deduplicate", pipeline.deduplicate != Deduplicate::None),
         ("resample", pipeline.resample.is_some()),
         ("segment", !pipeline.segment.is_empty()),
         ("augment", pipeline.augment.is_some()),

@@ -14,7 +14,7 @@ pub(super) fn duplicates(table: &CorpusTable) -> HashMap<usize, usize> {
         (0..table.len()).into_par_iter().map(|row| content_length(&table.location(row))).collect();
     let cut = |row: usize| {
         let bits = |time: Option<f64>| time.map(f64::to_bits);
-        (bits(table.start_s(row)), bits(table.cut_duration_s(row)), table.channel(row))
+        (bits(table.start_s(row).or(Some(0.0))), bits(table.cut_duration_s(row)), table.channel(row), table.round(row))
     };
     let mut alike: HashMap<_, Vec<usize>> = HashMap::new();
     for row in 0..table.len() {

@@ -65,7 +65,7 @@ pub enum PlanError {
     NothingToCarry,
     /// A dataset holds no sound, and features are to be made of it.
     #[error(
-        "`{audio}`: the dataset has no column of encoded sound to make features of: make one with `encode`, or leave `featurize` out"
+        "`{audio}`: the dataset has no column of encoded sound to make features of, or several: name one with `audio:`, make one with `encode`, or leave `featurize` out"
     )]
     NoSound {
         /// A row, as the corpus names it.

@@ -144,6 +144,12 @@ impl Plan {
             Deduplicate::Audio => duplicates::duplicates(&table),
         };
         let corpus_hash = corpus_hash(&table, &duplicates);
+        let datasets: Vec<&str> = table.datasets().map(|(_, fingerprint)| fingerprint).collect();
+        let corpus_hash = match datasets.as_slice() {
+            [] => corpus_hash,
+            // What is carried on, or decoded, stands in their shards.
+            datasets => blake3::hash(format!("{corpus_hash} {datasets:?}").as_bytes()).to_hex().to_string(),
+        };
         let at_load = match table.dataset() {
             Some((_, at_load)) if pipeline.featurize.is_empty() => at_load.clone(),
             _ => at_load(&pipeline, variables)?,

@@ -34,6 +34,18 @@ pub enum RunError {
         /// The folder.
         folder: PathBuf,
     },
+    /// The folder for one row holds a dataset.
+    #[error("{} holds a dataset, or a part of one: write the row into another folder", folder.display())]
+    HoldsDataset {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The folder is the corpus of the run.
+    #[error("{} is the dataset that is read: write into another folder", folder.display())]
+    IsCorpus {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The folder holds data without the plan that it was made by.
     #[error("{} holds data without a plan", folder.display())]
     NoPlan {

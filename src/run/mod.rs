@@ -163,9 +163,15 @@ pub fn place_plan(plan: &Plan, folder: &DatasetFolder, existing: Existing) -> Re
 
 /// Sees to it that the folder holds this plan and nothing of another.
 fn settle(plan: &Plan, folder: &DatasetFolder, existing: Existing) -> Result<(), RunError> {
+    let here =
+        |path: &Path| path.canonicalize().is_ok_and(|path| folder.path().canonicalize().is_ok_and(|out| out == path));
+    if plan.table.datasets().any(|(dataset, _)| here(dataset)) {
+        return Err(RunError::IsCorpus { folder: folder.path().to_owned() });
+    }
     let _lock = PlanLock::wait(folder)?;
     let path = folder.plan();
-    if existing == Existing::Overwrite {
+    // What is no dataset of wavemill is not removed, whatever its folders are called.
+    if existing == Existing::Overwrite && (path.exists() || folder.manifest().exists()) {
         remove_dataset(folder)?;
     }
     match PlanFile::open(&path).map(|file| file.map(|file| file.head)) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::audio::Waveform;
+use crate::manifest::DatasetFolder;
 use crate::plan::{Entry, Plan, row_key, segment_id};
 use crate::write::{ShardFile, ShardName};
 
@@ -17,6 +18,10 @@ use super::worker::Worker;
 ///
 /// The plan has no such row, the row is a reject, or the disk fails.
 pub fn replay(plan: &Plan, key: &str, folder: &Path) -> Result<Vec<PathBuf>, RunError> {
+    let dataset = DatasetFolder::new(folder);
+    if [dataset.manifest(), dataset.plan(), folder.join("data")].iter().any(|part| part.exists()) {
+        return Err(RunError::HoldsDataset { folder: folder.to_owned() });
+    }
     let (entry, segment) = find(plan, key)?;
     let made = Worker::new(plan).make(entry).map_err(|WorldFault { path, source }| RunError::Input { path, source })?;
     let Some(row) = made.rows.iter().find(|row| row.segment == segment) else {

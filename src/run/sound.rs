@@ -10,6 +10,12 @@ use crate::transform::ExtractError;
 use super::cell::CELL_BYTES;
 use super::failure::Failure;
 
+/// The most samples of a row: encoders hold them as integers until its end.
+const MOST_SAMPLES: usize = CELL_BYTES / 2;
+
+/// Samples whose memory a thread keeps from row to row.
+const KEPT_SAMPLES: usize = 1 << 24;
+
 /// Rates and numbers of channels whose encoders a thread keeps.
 const KINDS: usize = 16;
 
@@ -19,6 +25,8 @@ pub(super) struct Sound {
     /// One for each audio column, by the kind of sound.
     encoders: HashMap<(Hertz, usize), Vec<Box<dyn EncodeSound + Send>>>,
     kind: Option<(Hertz, usize)>,
+    /// Samples of the row so far, all channels together.
+    samples: usize,
     /// Of several channels, what one has and another has not yet.
     waiting: Vec<Vec<f32>>,
 }
@@ -29,6 +37,11 @@ impl Sound {
         if plan.schema.audio.is_empty() {
             return Ok(());
         }
+        if self.samples > KEPT_SAMPLES {
+            // One endless recording must not hold its memory for the rest of the run.
+            *self = Self::default();
+        }
+        self.samples = 0;
         let kind = (rate, channels);
         if self.encoders.len() > KINDS {
             self.encoders.retain(|kept, _| *kept == kind);
@@ -49,6 +62,13 @@ impl Sound {
     /// Takes the next samples of a channel.
     pub(super) fn push(&mut self, plan: &Plan, channel: usize, samples: &[f32]) -> Result<(), Failure> {
         let Some(encoders) = self.kind.and_then(|kind| self.encoders.get_mut(&kind)) else { return Ok(()) };
+        self.samples += samples.len();
+        if self.samples > MOST_SAMPLES
+            && let Some(column) = plan.schema.audio.first()
+        {
+            let error = ExtractError::TooLong { most: CELL_BYTES };
+            return Err(Failure::Extract { column: column.name.clone(), error });
+        }
         if self.waiting.len() == 1 {
             return encode(plan, encoders, &[samples]);
         }

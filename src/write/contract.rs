@@ -1,4 +1,4 @@
-//! What a shard format promises: rows in, one file out, the same bytes for the same rows; and rows back again.
+//! What a shard format promises: rows in, one or several files out, the same bytes for the same rows; and rows back again.
 
 use std::collections::HashSet;
 use std::io;
@@ -99,12 +99,12 @@ impl FeatureColumn {
     }
 
     /// Whether each cell has a scale of its own: a number is then its integer times the scale. Integers of 16 bits that hold
-    /// amplitudes have none: ±1 is ±32768.
+    /// samples, one-dimensional cells of amplitudes, have none: ±1 is ±32768.
     #[must_use]
     pub fn is_scaled(&self) -> bool {
         match self.dtype {
             Dtype::I8 => true,
-            Dtype::I16 => self.unit != "amplitude",
+            Dtype::I16 => self.unit != "amplitude" || self.bins.is_some(),
             Dtype::F32 | Dtype::F16 | Dtype::Bf16 => false,
         }
     }
@@ -400,8 +400,8 @@ pub enum WriteError {
 /// A format's setting that does not go with a column.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FormatError {
-    /// Lists hold what tools read without help: f32 and i16.
-    #[error("`layout: list` stores f32 and i16, and the column `{column}` is {dtype}", dtype = dtype.name())]
+    /// Lists hold what tools read without help: f32, i16 and i8.
+    #[error("`layout: list` stores f32, i16 and i8, and the column `{column}` is {dtype}", dtype = dtype.name())]
     ListDtype {
         /// The column.
         column: String,
@@ -449,5 +449,42 @@ impl FormatError {
             Self::ScaledChannels { .. } | Self::Dtype { .. } => "dtype",
             Self::Columns { .. } => "",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Quality;
+
+    #[test]
+    fn a_schema_is_the_one_that_it_describes() {
+        let found = |(name, unit): (&str, Option<&str>)| SoundColumn {
+            name: name.to_owned(),
+            number: Number::Float64,
+            unit: unit.map(str::to_owned),
+        };
+        let count = SoundColumn { name: NUM_CHANNELS.to_owned(), number: Number::Int32, unit: None };
+        let feature = |name: &str, bins, dtype, unit: &str, channels| FeatureColumn {
+            name: name.to_owned(),
+            bins,
+            dtype,
+            unit: unit.to_owned(),
+            channels,
+        };
+        let schema = RowSchema {
+            extras: vec![
+                ("a".to_owned(), Kind::String),
+                ("b".to_owned(), Kind::Float64),
+                ("c".to_owned(), Kind::Boolean),
+            ],
+            sound: std::iter::once(count).chain(Quality::COLUMNS.map(found)).collect(),
+            features: vec![
+                feature("mel", Some(80), Dtype::I8, "dB", CellChannels::One),
+                feature("wave", None, Dtype::I16, "amplitude", CellChannels::All),
+            ],
+            audio: vec![AudioColumn { name: "audio".to_owned(), codec: "flac".to_owned() }],
+        };
+        assert_eq!(RowSchema::of(&schema.describe()), Some(schema));
     }
 }

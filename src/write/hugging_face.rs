@@ -54,7 +54,9 @@ impl Member for HuggingFace {
 impl WriteShards for HuggingFace {
     fn files(&self, name: &ShardName<'_>, _: &RowSchema) -> Vec<String> {
         let ShardName { split, number, count } = name;
-        vec![format!("data/{}-{number:05}-of-{count:05}.parquet", split.unwrap_or("train"))]
+        // `datasets` takes words for the names of splits.
+        let split = split.unwrap_or("train").replace('-', "_");
+        vec![format!("data/{split}-{number:05}-of-{count:05}.parquet")]
     }
 
     fn shard_bytes(&self) -> u64 {
@@ -133,6 +135,6 @@ mod tests {
         let (schema, format) = (RowSchema::default(), HuggingFace::default());
         let files = |split| format.files(&ShardName { split, number: 1, count: 12 }, &schema);
         assert_eq!(files(None), ["data/train-00001-of-00012.parquet"]);
-        assert_eq!(files(Some("test")), ["data/test-00001-of-00012.parquet"]);
+        assert_eq!(files(Some("test-clean")), ["data/test_clean-00001-of-00012.parquet"]);
     }
 }

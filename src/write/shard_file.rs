@@ -1,4 +1,4 @@
-//! The file of one shard: counted and hashed while it is written, absent until it is whole.
+//! A file of one shard: counted and hashed while it is written, absent until it is whole.
 
 use std::io::{self, Write};
 use std::path::Path;

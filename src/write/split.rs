@@ -44,8 +44,12 @@ impl Split {
         if self.parts.is_empty() {
             return Some((None, "a split names its parts with their shares: `train: 0.9`".to_owned()));
         }
-        if let Some(name) = self.parts.keys().find(|name| !name.chars().all(allowed) || *name == "part") {
-            let message = format!("`{name}` is no name for a part: write lower-case letters, digits, `_` and `-`");
+        let well_named =
+            |name: &str| name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(allowed);
+        if let Some(name) = self.parts.keys().find(|name| !well_named(name) || *name == "part") {
+            let message = format!(
+                "`{name}` is no name for a part: write lower-case letters, digits, `_` and `-`, a letter or digit first"
+            );
             return Some((Some(name), message));
         }
         ((sum - 1.0).abs() > 1e-6).then(|| (None, format!("the shares sum up to {sum}, not to 1")))
@@ -94,6 +98,8 @@ mod tests {
         assert_eq!(split(r#"{"train": 0.9, "test": 0.1, "by": "speaker"}"#).mistake(), None);
         assert!(mistake(r#"{"train": 0.9}"#).contains("sum up to 0.9"));
         assert!(mistake(r#"{"by": "speaker"}"#).contains("names its parts"));
-        assert!(mistake(r#"{"../x": 1.0}"#).contains("no name for a part"));
+        for name in ["../x", "", "-x", "part", "Train"] {
+            assert!(mistake(&format!("{{\"{name}\": 1.0}}")).contains("no name for a part"), "{name}");
+        }
     }
 }

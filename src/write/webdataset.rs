@@ -4,6 +4,7 @@
 
 mod read;
 
+use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
@@ -29,6 +30,9 @@ use read::Samples;
 /// `<key>.flac`, or as `<key>.<column>.flac` where there are several. Arrays are `[frames, bins]`, or `[frames]`, in NumPy's
 /// types; integers with a scale have it as `<column>_scale` in the JSON. Keys are stems of file names there: `.`, `/`, `\`, `%`,
 /// control characters and `"*:<>?|` are written as `%2E` and so on; the JSON's `key` is the key as it is.
+///
+/// `datasets` takes the types of the JSON from the first samples: a column that is null in all of them and has a value later, it
+/// refuses; webdataset itself does not mind.
 ///
 /// A name of more than 100 bytes stands in a PAX header, which readers that jump to a sample by its offset must know.
 /// `data/part-00000.idx` has those offsets: of each sample's first header and of the last one's end, 64-bit little-endian.
@@ -67,7 +71,19 @@ impl WriteShards for Webdataset {
     }
 
     fn accepts(&self, schema: &RowSchema) -> Result<(), FormatError> {
-        npy::accepts(schema)
+        npy::accepts(schema)?;
+        let mut seen = HashSet::new();
+        let names =
+            schema.features.iter().map(|column| &column.name).chain(schema.audio.iter().map(|column| &column.name));
+        match names.into_iter().find(|name| !seen.insert(name.to_lowercase())) {
+            // webdataset puts extensions into lower case.
+            Some(name) => {
+                let reason =
+                    format!("`webdataset` does not tell the column `{name}` from one that differs only in its case");
+                Err(FormatError::Columns { reason })
+            }
+            None => Ok(()),
+        }
     }
 
     fn start(&self, schema: &RowSchema, files: Vec<ShardFile>) -> Result<Box<dyn WriteRows>, WriteError> {
@@ -142,7 +158,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::write::testing::{Rows};
+    use crate::write::testing::Rows;
 
     fn rows(count: usize) -> Rows {
         Rows::of_all_kinds(count).with_features(|column| column.dtype != Dtype::Bf16)

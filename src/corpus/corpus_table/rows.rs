@@ -286,7 +286,7 @@ impl Rows {
         let start_s = times(columns.next(), "start_s", len);
         let duration_s = times(columns.next(), "duration_s", len);
         let table = CorpusTable {
-            origins: vec![Origin { root: self.root.path, commands: self.commands, dataset: None }],
+            origins: vec![Origin { root: self.root.path, commands: self.commands, dataset: None, round: 0 }],
             origin: Vec::new(),
             dataset_row: Vec::new(),
             id,

@@ -1,7 +1,8 @@
 //! The rows of a dataset, read back one by one in about their order.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use thiserror::Error;
@@ -9,7 +10,7 @@ use thiserror::Error;
 use crate::error::chain;
 use crate::load::FetchSound;
 use crate::manifest::{DatasetFolder, ShardEntry};
-use crate::write::{Batches, RowSchema, Write, WriteError};
+use crate::write::{Batches, RowSchema, ShardFile, Write, WriteError};
 
 /// Readers that are kept open. Threads that work near each other share one: each holds a batch of rows.
 const CURSORS: usize = 8;
@@ -37,6 +38,8 @@ pub struct Dataset {
     schema: RowSchema,
     /// The columns to read; all if none.
     columns: Option<Vec<String>>,
+    /// Whether each shard's files were held against the manifest.
+    checked: Vec<OnceLock<Result<(), String>>>,
     cursors: Mutex<Vec<Cursor>>,
 }
 
@@ -58,13 +61,22 @@ impl Dataset {
         schema: RowSchema,
         columns: Option<Vec<String>>,
     ) -> Self {
-        let mut rows = 0;
+        let mut rows = 0_u64;
         let starts = shards.iter().map(|shard| {
-            rows += shard.rows;
-            rows - shard.rows
+            let start = rows;
+            // How many there are is held against the files before any row is asked for.
+            rows = rows.saturating_add(shard.rows);
+            start
         });
         let starts = starts.collect();
-        Self { folder, format, shards, starts, schema, columns, cursors: Mutex::default() }
+        let checked = shards.iter().map(|_| OnceLock::new()).collect();
+        Self { folder, format, shards, starts, schema, columns, checked, cursors: Mutex::default() }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The columns of its rows.
@@ -76,8 +88,9 @@ impl Dataset {
     /// What a row takes, on average.
     #[must_use]
     pub fn bytes_per_row(&self) -> u64 {
-        let rows: u64 = self.shards.iter().map(|shard| shard.rows).sum();
-        self.shards.iter().map(ShardEntry::bytes).sum::<u64>() / rows.max(1)
+        let rows = self.shards.iter().fold(0_u64, |sum, shard| sum.saturating_add(shard.rows));
+        let bytes = self.shards.iter().fold(0_u64, |sum, shard| sum.saturating_add(shard.bytes()));
+        bytes / rows.max(1)
     }
 
     /// The row `row`, counted through all shards, alone in a batch.
@@ -112,12 +125,34 @@ impl Dataset {
     }
 
     fn open(&self, shard: usize) -> Result<Cursor, WriteError> {
+        self.check(shard)?;
         let files = self.shards[shard].paths(self.folder.path());
         let columns: Option<Vec<&str>> =
             self.columns.as_ref().map(|columns| columns.iter().map(String::as_str).collect());
         let mut batches = self.format.member().read(&self.schema, &files, columns.as_deref())?;
         let batch = batches.next().transpose()?.ok_or_else(|| missing(0))?;
         Ok(Cursor { shard, first: 0, batch, batches })
+    }
+
+    /// Holds a shard's files against the manifest, once: what goes on must not be what a disk made of it.
+    fn check(&self, shard: usize) -> Result<(), WriteError> {
+        let held = self.checked[shard].get_or_init(|| {
+            for entry in &self.shards[shard].files {
+                let place = self.folder.path().join(&entry.path);
+                let (bytes, checksum) =
+                    ShardFile::measure(&place).map_err(|error| format!("{}: {error}", place.display()))?;
+                if bytes != entry.bytes || checksum != entry.checksum {
+                    return Err(format!("{} is not the file that the manifest names", place.display()));
+                }
+            }
+            Ok(())
+        });
+        held.clone().map_err(WriteError::Damaged)
+    }
+
+    /// How many rows each shard has, as the manifest says.
+    pub(super) fn num_rows(&self) -> impl Iterator<Item = u64> {
+        self.shards.iter().map(|shard| shard.rows)
     }
 
     /// All rows in their order, in batches, of these columns alone.

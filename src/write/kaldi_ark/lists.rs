@@ -65,7 +65,7 @@ fn write_part(
             let (offset, _) = row.place(name)?;
             lists.line(&format!("{name}.scp"), key, &format!("{path}:{offset}"))?;
         }
-        let text = |name: &str| metadata.0.get(name).and_then(Json::as_str);
+        let text = |name: &str| metadata.0.get(name).and_then(Json::as_str).filter(|text| !text.trim().is_empty());
         if let Some(text) = text("text") {
             lists.line("text", key, &one_line(text))?;
         }
