@@ -87,7 +87,8 @@ impl Check<'_> {
             let rows = planned.remove(&number).unwrap_or_default();
             if let Some(record) = self.record(manifest, number, entry) {
                 self.accounts(number, pipeline.as_ref(), &record, &rows);
-                let whole = entry.files.iter().fold(true, |whole, file| self.file(file) && whole);
+                let damaged = entry.files.iter().filter(|file| !self.file(file)).count();
+                let whole = damaged == 0;
                 if whole
                     && let Some(pipeline) = &pipeline
                     && let Some(schema) = &schema

@@ -9,7 +9,7 @@ use crate::support::{CorpusTest, fixture, wavemill};
 fn variables(pipeline: &str, digits: &CorpusTest) -> (Vec<String>, u64) {
     let corpus = fixture("corpus").display().to_string();
     match pipeline {
-        "sample" | "six_features" => (vec![], 12),
+        "sample" | "six_features" | "train_shards" => (vec![], 12),
         // Each with the rows of all variants; those that cut have as many parts as the sentences have.
         "asr_robust" => (vec![], 36),
         "keyword_spotting" => (vec![], 48),
@@ -20,7 +20,6 @@ fn variables(pipeline: &str, digits: &CorpusTest) -> (Vec<String>, u64) {
         "librispeech_fbank" => (vec![format!("CORPUS={}", fixture("librispeech").display())], 4),
         "common_voice_log_mel" => (vec![format!("CORPUS={corpus}"), "CLIPS=.".to_owned()], 12),
         "keep_good" => (vec![format!("CORPUS={corpus}"), "MIN_SNR_DB=1".to_owned()], 12),
-        "train_shards" => (vec![], 12),
         "convert" => (vec![format!("DATASET={}", sample_dataset(digits).display())], 2),
         "nemo_waveform" => (vec![format!("MANIFEST={corpus}/manifest.jsonl")], 13),
         other => panic!("{other}.yaml has no variables here"),

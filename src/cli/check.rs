@@ -37,13 +37,13 @@ fn overview(pipeline: &Pipeline) -> String {
     let keep_if = pipeline.keep_if.as_ref().map_or("everything", |keep_if| keep_if.as_written());
     let rate =
         pipeline.resample.as_ref().map_or("each file's own rate".to_owned(), |resample| resample.rate_hz.to_string());
-    let mut write = format!("{}, {}", pipeline.write.name(), pipeline.write.member().dtype().name());
+    let mut writes = format!("{}, {}", pipeline.write.name(), pipeline.write.member().dtype().name());
     if pipeline.featurize.is_empty() {
-        write = format!("{}, every row as it is", pipeline.write.name());
+        writes = format!("{}, every row as it is", pipeline.write.name());
     }
     if let Some(split) = &pipeline.write.split {
         let parts: Vec<String> = split.parts.iter().map(|(name, share)| format!("{name} {}", share.0)).collect();
-        write += &format!("; {} by {}", parts.join(", "), split.by);
+        let _ = write!(writes, "; {} by {}", parts.join(", "), split.by);
     }
     for (stage, what) in [
         ("corpus", pipeline.corpus.name()),
@@ -51,7 +51,7 @@ fn overview(pipeline: &Pipeline) -> String {
         ("load", &format!("channels: {}", pipeline.load.channels)),
         ("keep_if", keep_if),
         ("resample", &rate),
-        ("write", &write),
+        ("write", &writes),
     ] {
         let _ = writeln!(text, "  {stage:<10} {what}");
     }

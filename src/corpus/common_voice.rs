@@ -289,7 +289,9 @@ mod tests {
 
     fn read_from(files: &[(&str, &str)], split: &str) -> Result<CorpusTable, CorpusError> {
         let root = tempfile::tempdir().unwrap();
-        files.iter().for_each(|(name, text)| std::fs::write(root.path().join(name), text).unwrap());
+        for (name, text) in files {
+            std::fs::write(root.path().join(name), text).unwrap();
+        }
         let reader: CommonVoice = serde_saphyr::from_str(&format!("{{ root: '${{R}}', split: {split} }}")).unwrap();
         let variable = ("R".to_owned(), root.path().to_str().unwrap().to_owned());
         reader.read(&[variable].into_iter().collect())

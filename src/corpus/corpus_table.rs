@@ -10,13 +10,12 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use polars::prelude::{
     ChunkTake, ChunkedArray, Column, DataFrame, Float64Chunked, Int64Chunked, IntoColumn, PolarsDataType, PolarsResult,
     StringChunked,
 };
 
-use super::wavemill::{Dataset, OfDataset};
+use super::wavemill::{AtLoad, Dataset, OfDataset};
 use super::{CorpusError, Position};
 use crate::load::{Commands, FetchSound, Location};
 pub use crate::value::{Kind, Value};
@@ -148,7 +147,7 @@ impl CorpusTable {
     }
 
     /// The table as the rows of a dataset, one after the other.
-    pub(super) fn of_dataset(mut self, dataset: OfDataset) -> Self {
+    pub(super) fn of_dataset(mut self, dataset: &OfDataset) -> Self {
         self.dataset_row = (0..self.len() as u64).collect();
         self.origins.iter_mut().for_each(|origin| origin.dataset = Some(dataset.clone()));
         self
@@ -156,9 +155,9 @@ impl CorpusTable {
 
     /// The dataset whose rows these are, all of them, with what is left to whoever loads it.
     #[must_use]
-    pub fn dataset(&self) -> Option<(&Arc<Dataset>, &IndexMap<String, Vec<serde_json::Value>>)> {
+    pub fn dataset(&self) -> Option<(&Dataset, &AtLoad)> {
         let [Origin { dataset: Some(dataset), .. }] = self.origins.as_slice() else { return None };
-        Some((&dataset.rows, dataset.at_load.as_ref()))
+        Some((dataset.rows.as_ref(), dataset.at_load.as_ref()))
     }
 
     /// Which row of its dataset a row is.

@@ -370,7 +370,9 @@ mod tests {
 
     fn data_dir(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        files.iter().for_each(|(name, text)| fs::write(dir.path().join(name), text).unwrap());
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
         dir
     }
 

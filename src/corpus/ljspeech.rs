@@ -119,7 +119,9 @@ mod tests {
     fn read(metadata: &str, wavs: &[&str], text: LjspeechText) -> Result<CorpusTable, CorpusError> {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("wavs")).unwrap();
-        wavs.iter().for_each(|name| fs::write(root.path().join("wavs").join(name), "").unwrap());
+        for name in wavs {
+            fs::write(root.path().join("wavs").join(name), "").unwrap();
+        }
         fs::write(root.path().join("metadata.csv"), metadata).unwrap();
         Ljspeech { root: root.path().to_str().unwrap().into(), text }.read(&Variables::default())
     }

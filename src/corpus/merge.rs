@@ -98,7 +98,8 @@ mod tests {
     /// Two lists in folders of their own: 1,000 utterances with a number, and three with a word.
     fn lists() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let many: String = (0..1000).map(|row| format!("{{\"audio\": \"{row}.wav\", \"n\": {row}}}\n")).collect();
+        let many: Vec<String> = (0..1000).map(|row| format!("{{\"audio\": \"{row}.wav\", \"n\": {row}}}\n")).collect();
+        let many = many.concat();
         let few =
             "{\"audio\": \"a.wav\", \"n\": \"x\"}\n{\"audio\": \"b.wav\"}\n{\"audio\": \"7.wav\", \"text\": \"t\"}\n";
         for (name, list) in [("many", many.as_str()), ("few", few)] {

@@ -40,7 +40,7 @@ pub use merge::Merged;
 pub use shards::Shards;
 pub use table::{Delimiter, Format};
 pub use vctk::Microphone;
-pub use wavemill::{Dataset, RowError};
+pub use wavemill::{AtLoad, Dataset, RowError};
 
 use crate::family::family;
 

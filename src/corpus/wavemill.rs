@@ -43,6 +43,9 @@ pub struct Wavemill {
     pub splits: Vec<String>,
 }
 
+/// By column, the transforms that are left to whoever loads a dataset.
+pub type AtLoad = IndexMap<String, Vec<serde_json::Value>>;
+
 /// Where the rows of a table stand that were read from a dataset.
 #[derive(Debug, Clone)]
 pub(super) struct OfDataset {
@@ -53,7 +56,7 @@ pub(super) struct OfDataset {
     /// A hash of what its shards hold.
     pub(super) fingerprint: String,
     /// What is left to whoever loads the dataset.
-    pub(super) at_load: Arc<IndexMap<String, Vec<serde_json::Value>>>,
+    pub(super) at_load: Arc<AtLoad>,
 }
 
 impl Member for Wavemill {
@@ -106,7 +109,7 @@ impl ReadCorpus for Wavemill {
         let files: Vec<&str> =
             shards.iter().map(|shard| shard.files.first().map_or("", |file| file.path.as_str())).collect();
         let table = read_rows(dir, &rows, &files)?;
-        Ok(table.of_dataset(OfDataset { rows, sound, fingerprint, at_load }))
+        Ok(table.of_dataset(&OfDataset { rows, sound, fingerprint, at_load }))
     }
 }
 

@@ -124,7 +124,7 @@ fn flac_holds_silence_noise_steps_and_dropped_bits() {
     let steps =
         |steps: f32| -> Vec<f32> { voice(9_000, 1).iter().map(|sample| (sample * steps).round() / steps).collect() };
     let square: Vec<f32> = (0..9_000).map(|at| if at / 50 % 2 == 0 { 1.0 } else { -1.0 }).collect();
-    let rest = [[0.0; 5_000].to_vec(), voice(4_000, 2)].concat();
+    let rest = [vec![0.0; 5_000], voice(4_000, 2)].concat();
     let ramp: Vec<f32> = (0..9_000).map(|at| at as f32 / 9_000.0).collect();
     let kinds = [vec![0.0; 9_000], vec![-0.25; 9_000], noise, steps(128.0), steps(4_096.0), square, rest, ramp];
     for bits in [Bits::Integer16, Bits::Integer24] {
@@ -200,7 +200,7 @@ fn the_header_of_flac_knows_the_sound() {
         let info = &bytes[8..42];
         let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
         assert_eq!((number(&info[0..2]), number(&info[2..4])), (4_096, 4_096));
-        let expected = 16_000 << 44 | 1 << 41 | (8 * width as u64 - 1) << 36 | 10_000;
+        let expected = (16_000 << 44) + (1 << 41) + ((8 * width as u64 - 1) << 36) + 10_000;
         assert_eq!(number(&info[10..18]), expected);
         let interleaved = (0..10_000).flat_map(|at| [sound[0][at], sound[1][at]]);
         let scale = (1 << (8 * width - 1)) as f32;

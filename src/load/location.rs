@@ -185,6 +185,7 @@ pub(super) enum Medium {
 }
 
 /// The bytes of a recording, counted; none where that cannot be told without a command or a decoder.
+#[must_use]
 pub fn content_length(location: &Location) -> Option<u64> {
     match location {
         Location::File(file) => std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file).map(|file| file.len()),
@@ -198,6 +199,7 @@ pub fn content_length(location: &Location) -> Option<u64> {
 }
 
 /// A hash of the bytes of a recording; none where they cannot be read, or are what a command writes.
+#[must_use]
 pub fn content_hash(location: &Location) -> Option<[u8; 32]> {
     if matches!(location, Location::Command(_)) {
         return None;

@@ -17,8 +17,8 @@ pub(super) fn duplicates(table: &CorpusTable) -> HashMap<usize, usize> {
         (bits(table.start_s(row).or(Some(0.0))), bits(table.cut_duration_s(row)), table.channel(row), table.round(row))
     };
     let mut alike: HashMap<_, Vec<usize>> = HashMap::new();
-    for row in 0..table.len() {
-        if let Some(length) = lengths[row] {
+    for (row, length) in lengths.into_iter().enumerate() {
+        if let Some(length) = length {
             alike.entry((length, cut(row))).or_default().push(row);
         }
     }

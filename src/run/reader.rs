@@ -61,7 +61,7 @@ impl Reader {
             duration: table.cut_duration_s(row).and_then(Seconds::new),
         };
         let take = Take { cut, pick, rate: pipeline.rate() };
-        let decoder = Decoder::open(&table.location(row), take, &pipeline.load)?;
+        let decoder = Decoder::open(table.location(row), take, &pipeline.load)?;
         let all = pipeline.load.channels == Channels::Keep && table.channel(row).is_none();
         let channels = if all { usize::from(decoder.num_channels()) } else { 1 };
         let native = decoder.sample_rate();

@@ -1,6 +1,7 @@
 //! The audio columns of one row: the sound of all channels, encoded.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::audio::Hertz;
 use crate::encode::{Encode, EncodeSound};
@@ -46,13 +47,16 @@ impl Sound {
         if self.encoders.len() > KINDS {
             self.encoders.retain(|kept, _| *kept == kind);
         }
-        if !self.encoders.contains_key(&kind) {
-            let made = plan.pipeline.audio().map(|(column, encode): (&str, &Encode)| {
-                encode.encoder(rate, channels).map_err(|error| Failure::Encode { column: column.to_owned(), error })
-            });
-            self.encoders.insert(kind, made.collect::<Result<_, _>>()?);
-        }
-        self.encoders.entry(kind).or_default().iter_mut().for_each(|encoder| encoder.begin());
+        let encoders = match self.encoders.entry(kind) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => {
+                let made = plan.pipeline.audio().map(|(column, encode): (&str, &Encode)| {
+                    encode.encoder(rate, channels).map_err(|error| Failure::Encode { column: column.to_owned(), error })
+                });
+                free.insert(made.collect::<Result<_, _>>()?)
+            }
+        };
+        encoders.iter_mut().for_each(|encoder| encoder.begin());
         self.waiting.resize_with(channels, Vec::new);
         self.waiting.iter_mut().for_each(Vec::clear);
         self.kind = Some(kind);

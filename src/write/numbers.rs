@@ -46,7 +46,7 @@ pub fn encode_scaled(values: &[f32], dtype: Dtype, bytes: &mut Vec<u8>) -> f32 {
     bytes.reserve(values.len() * dtype.bytes());
     match dtype {
         Dtype::I8 => {
-            bytes.extend(values.iter().map(|value| ((value / scale).round_ties_even() as i8).to_le_bytes()[0]))
+            bytes.extend(values.iter().map(|value| ((value / scale).round_ties_even() as i8).to_le_bytes()[0]));
         }
         _ => {
             bytes.extend(values.iter().flat_map(|value| ((value / scale).round_ties_even() as i16).to_le_bytes()));
@@ -70,7 +70,9 @@ pub fn decode_cell(bytes: &[u8], scale: f32, column: &FeatureColumn) -> Vec<f32>
     if column.is_scaled() {
         // Of 16 bits, `decode` gives parts of full scale.
         let scale = if column.dtype == Dtype::I16 { scale * I16_SCALE } else { scale };
-        values.iter_mut().for_each(|value| *value *= scale);
+        for value in &mut values {
+            *value *= scale;
+        }
     }
     values
 }

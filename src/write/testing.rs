@@ -206,7 +206,7 @@ pub(super) fn read(
 fn owned(index: usize, schema: &RowSchema) -> OwnedRow {
     let channels = 1 + index % 2;
     let empty = index % 5 == 3;
-    let some = |every: usize, text| (index % every != 0).then_some(text);
+    let some = |every: usize, text| (!index.is_multiple_of(every)).then_some(text);
     let copy = (index % 3) as u32;
     let id = format!("book 1/für-{index:03}.a");
     let cells = schema.features.iter().enumerate().map(|(number, column)| {

@@ -17,7 +17,7 @@ use crate::write::unlike;
 pub(super) struct Cuts {
     schema: RowSchema,
     wanted: Wanted,
-    cuts: BufReader<GzDecoder<BufReader<File>>>,
+    lines: BufReader<GzDecoder<BufReader<File>>>,
     fields: Vec<(Field, TarReader)>,
     line: Vec<u8>,
 }
@@ -31,13 +31,13 @@ impl Cuts {
         let cuts = BufReader::new(GzDecoder::new(BufReader::new(File::open(cuts)?)));
         let archive = |(field, path): (Field, &PathBuf)| Ok((field, TarReader::open(path)?));
         let fields = fields.into_iter().zip(paths).map(archive).collect::<Result<Vec<_>, WriteError>>()?;
-        Ok(Self { schema: schema.clone(), wanted, cuts, fields, line: Vec::new() })
+        Ok(Self { schema: schema.clone(), wanted, lines: cuts, fields, line: Vec::new() })
     }
 }
 
 impl StoredRows for Cuts {
     fn next_row(&mut self) -> Result<Option<StoredRow>, WriteError> {
-        if !next_line(&mut self.cuts, &mut self.line)? {
+        if !next_line(&mut self.lines, &mut self.line)? {
             for (_, tar) in &mut self.fields {
                 if tar.member()?.is_some() {
                     return Err(tar.damaged("has more than there are cuts"));
