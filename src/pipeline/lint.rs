@@ -172,6 +172,21 @@ impl Lint<'_> {
                 self.check(value, schema, &format!("`{}`", key.name), mistakes);
             }
         }
+        let of_row = |word: &&str| members.iter().all(|(member, _)| member != word);
+        let siblings = || first.into_iter().flatten().map(|(word, _)| word.as_str()).filter(of_row);
+        let meant =
+            |key: &Key| members.iter().all(|(word, _)| *word != key.name) && nearest(&key.name, siblings()).is_some();
+        let (misspelt, row): (Vec<_>, Vec<_>) = row.into_iter().partition(|(key, _)| meant(key));
+        for (key, _) in &misspelt {
+            mistakes.push(unknown(key, &format!("unknown key `{}`", key.name), "keys beside the stage", siblings()));
+        }
+        if row.is_empty()
+            && let Some((key, _)) = shared.first().or(misspelt.first())
+        {
+            let mistake = Mistake::at(key.span.clone(), format!("{name} names no stage beside `{}`", key.name));
+            let words = members.iter().map(|(word, _)| *word);
+            return mistakes.push(mistake.help(format!("stages here: {}", listed(words))));
+        }
         self.check_member(&Node { kind: Kind::Map(row), span: node.span.clone() }, members, name, mistakes);
     }
 

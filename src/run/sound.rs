@@ -56,7 +56,9 @@ impl Sound {
                 free.insert(made.collect::<Result<_, _>>()?)
             }
         };
-        encoders.iter_mut().for_each(|encoder| encoder.begin());
+        for encoder in encoders {
+            encoder.begin();
+        }
         self.waiting.resize_with(channels, Vec::new);
         self.waiting.iter_mut().for_each(Vec::clear);
         self.kind = Some(kind);

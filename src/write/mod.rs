@@ -24,7 +24,9 @@ mod safetensors;
 mod webdataset;
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -65,6 +67,14 @@ fn only(files: Vec<ShardFile>) -> Result<ShardFile, WriteError> {
 fn only_path(files: &[PathBuf]) -> Result<&PathBuf, WriteError> {
     let [file] = files else { return Err(unlike(files.len())) };
     Ok(file)
+}
+
+/// Opens a file of a shard; of several, the error names the one that is missing.
+fn open_file(path: &Path) -> Result<File, WriteError> {
+    File::open(path).map_err(|error| {
+        let message = format!("{}: {error}", path.display());
+        WriteError::File(io::Error::new(error.kind(), message))
+    })
 }
 
 fn unlike(files: usize) -> WriteError {

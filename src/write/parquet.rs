@@ -10,7 +10,6 @@ mod properties;
 mod row_groups;
 mod shard;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +24,7 @@ use super::contract::{Batches, CellChannels, FormatError, RowSchema, WriteError,
 use super::{ShardFile, ShardName, arrow_schema, only, only_path};
 use crate::family::Member;
 use crate::manifest::Dtype;
+use crate::write::open_file;
 
 pub(super) use columns::Blobs;
 pub(super) use row_groups::{Column, RowGroups};
@@ -145,7 +145,7 @@ pub(super) fn read(
 ) -> Result<Batches, WriteError> {
     /// A few rows at a time: a cell can be megabytes.
     const ROWS: usize = 64;
-    let mut builder = ParquetRecordBatchReaderBuilder::try_new(File::open(file)?)?.with_batch_size(ROWS);
+    let mut builder = ParquetRecordBatchReaderBuilder::try_new(open_file(file)?)?.with_batch_size(ROWS);
     if let Some(columns) = columns {
         let fields = builder.parquet_schema().root_schema().get_fields().iter().enumerate();
         let roots = fields.filter(|(_, field)| columns.contains(&field.name())).map(|(root, _)| root);

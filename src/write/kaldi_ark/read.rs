@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::{archives, head, word};
 use crate::write::contract::{RowSchema, WriteError};
 use crate::write::metadata::Metadata;
+use crate::write::open_file;
 use crate::write::rows_back::{StoredRow, StoredRows, Wanted, next_line};
 use crate::write::unlike;
 
@@ -64,12 +65,12 @@ impl Utterances {
             return Err(unlike(files.len()));
         };
         let archive = |(name, path): (String, &PathBuf)| {
-            let file = File::open(path)?;
+            let file = open_file(path)?;
             let length = file.metadata()?.len();
             Ok(Archive { name, file: BufReader::new(file), length, at: 0, end: 0 })
         };
         let archives = names.into_iter().zip(paths).map(archive).collect::<Result<Vec<_>, WriteError>>()?;
-        let rows = BufReader::new(File::open(rows)?);
+        let rows = BufReader::new(open_file(rows)?);
         Ok(Self { schema: schema.clone(), wanted, archives, rows, line: Vec::new() })
     }
 }

@@ -9,6 +9,7 @@ use flate2::bufread::GzDecoder;
 use super::{Field, Kind, cut, extension, fields};
 use crate::write::contract::{RowSchema, WriteError};
 use crate::write::npy;
+use crate::write::open_file;
 use crate::write::rows_back::{StoredRow, StoredRows, Wanted, next_line};
 use crate::write::tar_member::TarReader;
 use crate::write::unlike;
@@ -28,7 +29,7 @@ impl Cuts {
         let Some((cuts, paths)) = files.split_first().filter(|(_, paths)| paths.len() == fields.len()) else {
             return Err(unlike(files.len()));
         };
-        let cuts = BufReader::new(GzDecoder::new(BufReader::new(File::open(cuts)?)));
+        let cuts = BufReader::new(GzDecoder::new(BufReader::new(open_file(cuts)?)));
         let archive = |(field, path): (Field, &PathBuf)| Ok((field, TarReader::open(path)?));
         let fields = fields.into_iter().zip(paths).map(archive).collect::<Result<Vec<_>, WriteError>>()?;
         Ok(Self { schema: schema.clone(), wanted, lines: cuts, fields, line: Vec::new() })

@@ -10,6 +10,7 @@ use safetensors::tensor::Metadata as Header;
 use super::{ROWS, offsets_name, tensor_type};
 use crate::write::Metadata;
 use crate::write::contract::{Batches, RowSchema, WriteError};
+use crate::write::open_file;
 use crate::write::rows_back::{StoredRow, StoredRows, Wanted, batches, next_line};
 
 /// The length of the header, and the largest that safetensors knows.
@@ -23,7 +24,7 @@ pub(super) fn open(
     lines: &Path,
     columns: Option<&[&str]>,
 ) -> Result<Batches, WriteError> {
-    let mut file = File::open(tensors)?;
+    let mut file = open_file(tensors)?;
     let (header, start) = header(&mut file)?;
     let rows = header.metadata().as_ref().and_then(|metadata| metadata.get(ROWS)?.parse().ok());
     let rows = rows.ok_or_else(|| damaged("the safetensors file does not say how many rows it has"))?;
@@ -41,7 +42,7 @@ pub(super) fn open(
     let rows = PackedRows {
         features: features.collect::<Result<_, WriteError>>()?,
         audio: audio.collect::<Result<_, WriteError>>()?,
-        lines: BufReader::new(File::open(lines)?),
+        lines: BufReader::new(open_file(lines)?),
         line: Vec::new(),
         file,
         row: 0,

@@ -9,6 +9,7 @@ use crate::write::contract::{RowSchema, WriteError};
 use crate::write::key_escape::file_stem;
 use crate::write::metadata::Metadata;
 use crate::write::npy;
+use crate::write::open_file;
 use crate::write::rows_back::{StoredRow, StoredRows, Wanted};
 use crate::write::tar_member::{TarMember, TarReader};
 
@@ -28,7 +29,7 @@ impl Samples {
             names: MemberNames::of(schema),
             wanted,
             tar: TarReader::open(tar)?,
-            index: BufReader::new(File::open(index)?),
+            index: BufReader::new(open_file(index)?),
         })
     }
 
