@@ -74,8 +74,9 @@ pub enum Manifests {
 /// Further columns are `recording_id`, `supervision_id` (of a cut's only supervision), `alignment` (as JSON text, times
 /// as in the manifest) and every field under `custom`, of the cut and of the only supervision; objects and lists are kept
 /// as JSON text. A field with the name of a column that there is anyway gets `source_` before it (`source_text`), a field
-/// of a supervision that the cut has too gets `supervision_`. Left out are features and further data (arrays, images,
-/// recordings in `custom`), and the times of a cut's only supervision within the cut.
+/// of a supervision that the cut has too gets `supervision_`. Left out are features and further data
+/// (arrays, images, recordings in `custom`), the times of a cut's only supervision within the cut, and `num_samples` and
+/// `sample_rate`, which decoding tells.
 ///
 /// Sources are of type `file`, `url`, `shar_ptr` (a member of a tar file) or, with `commands: allow`, `command`.
 /// **Relative paths are relative to `root`**, where Lhotse takes the folder that it is started in. A recording with
