@@ -145,6 +145,12 @@ mod tests {
     }
 
     #[test]
+    fn a_line_longer_than_any_is_named() {
+        let long = message(&format!("{{\"audio\": \"a\"}}\n{}", "x".repeat(5 << 20)));
+        assert!(long.contains("line 2: the line has more than 4 MiB"), "{long}");
+    }
+
+    #[test]
     fn two_fields_for_one_column_are_an_error() {
         let both = message(r#"{"audio": "a", "language": "en", "lang": "de"}"#);
         assert!(both.contains("line 1: `language` is given twice, the second time by `lang`"), "{both}");

@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_cut_with_one_supervision_fills_the_columns() {
-        let supervision = r#", "supervisions": [{"id": "s", "recording_id": "st", "start": 0.0, "duration": 0.2, "channel": 1, "text": "hello", "language": "en", "speaker": 14, "gender": "F", "custom": {"snr": 3.5, "take": 2, "none": null}, "alignment": {"word": [["hello", 0.0, 0.2, null]]}}], "features": {"type": "fbank"}, "custom": {"snr": 1.5, "text": "own", "key": 1, "ali": {"array": {"storage_type": "numpy_files"}}, "noise": {"id": "n", "sources": [], "sampling_rate": 1}, "tags": ["a"]}, "origin": "x""#;
+        let supervision = r#", "supervisions": [{"id": "s", "recording_id": "st", "start": 0.0, "duration": 0.2, "channel": 1, "text": "hello", "language": "en", "speaker": 14, "gender": "F", "custom": {"snr": 3.5, "take": 2, "none": null}, "alignment": {"word": [["hello", 0.0, 0.2, null]]}}], "features": {"type": "fbank"}, "custom": {"snr": 1.5, "text": "own", "key": 1, "num_samples": 9, "ali": {"array": {"storage_type": "numpy_files"}}, "noise": {"id": "n", "sources": [], "sampling_rate": 1}, "tags": ["a"]}, "origin": "x""#;
         let table = read(cut("a b.c", "1", STEREO, supervision)).unwrap();
         assert_eq!((table.id(0), table.audio(0), table.channel(0)), ("a b.c", "st.wav", Some(1)));
         assert_eq!((table.start_s(0), table.duration_s(0)), (Some(0.5), Some(0.25)));

@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn consecutive_members_of_one_key_are_an_utterance() {
         let json =
-            br#"{"text": "hi", "speaker": 14, "duration": 1.5, "lang": "en", "tags": [1, {"a": 2}], "key": "k"}"#;
+            br#"{"text": "hi", "speaker": 14, "duration": 1.5, "lang": "en", "tags": [1, {"a": 2}], "key": "k", "num_samples": 9}"#;
         let first =
             shard(&[("x/a.json", json), ("x/a.wav", b"RIFF"), ("x/b.left.FLAC", b"fLaC!"), ("x/b.txt", b" yo\n")]);
         let second = shard(&[("./c.npy", b"??"), ("./c.ogg", b"OggS"), ("./c.cls", b"7")]);

@@ -131,7 +131,7 @@ mod tests {
     fn claiming(children: &[u8], count: u8) -> Vec<u8> {
         let mut footer = vec![0x15, 2, 0x19, 0xfc];
         let total = children.len() as u64 + 1;
-        footer.extend([(total & 0x7f) as u8 | 0x80, (total >> 7 & 0x7f) as u8 | 0x80, (total >> 14) as u8]);
+        footer.extend([(total & 0x7f) as u8 | 0x80, ((total >> 7) & 0x7f) as u8 | 0x80, (total >> 14) as u8]);
         for claimed in children {
             footer.extend([0x35, 0, 0x18, 1, b'a', 0x15, claimed * 2 * count, 0]);
         }
