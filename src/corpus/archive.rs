@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tar::{EntryType, Header};
 
+use super::regular_file::open_regular;
 use super::{CorpusError, Place};
 
 /// Headers and data begin at multiples of this.
@@ -38,7 +39,7 @@ pub(super) fn reference(file: &str, member: &Member) -> String {
 /// The members of the archive `path`, in its order.
 pub(super) fn members(path: &Path) -> Result<Members, CorpusError> {
     let unread = |source| CorpusError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unread)?;
+    let file = open_regular(path)?;
     let length = file.metadata().map_err(unread)?.len();
     Ok(Members { path: path.to_owned(), file, length, next: 0, is_done: false })
 }
@@ -49,6 +50,9 @@ pub(super) fn member_at(path: &Path, byte: u64) -> Result<Option<Member>, Corpus
     if byte > members.length {
         return Err(members.malformed(byte, format!("the archive ends before, at byte {}", members.length)));
     }
+    if byte == members.length {
+        return Ok(None);
+    }
     members.next = byte;
     members.next_member()
 }
@@ -56,7 +60,8 @@ pub(super) fn member_at(path: &Path, byte: u64) -> Result<Option<Member>, Corpus
 /// The members of an archive, read one header at a time.
 ///
 /// Folders are passed over. Links, devices and sparse files are errors, as their data is elsewhere or in pieces. The
-/// end is a block of zeros, or the end of the file where a header would begin.
+/// end is a block of zeros, as every writer of archives leaves it: after it there may be zeros alone, and a file without
+/// one was cut off.
 pub(super) struct Members {
     path: PathBuf,
     file: File,
@@ -103,13 +108,16 @@ impl Members {
     fn header(&mut self) -> Result<Option<Header>, CorpusError> {
         let at = self.next;
         if at == self.length {
-            return Ok(None);
+            let reason =
+                "the archive ends without its end mark, a block of zeros: it is cut off, copy or write it again";
+            return Err(self.malformed(at, reason));
         }
         if self.length - at < BLOCK {
             return Err(self.malformed(at, "the archive ends within a header: it is cut off"));
         }
         let bytes = self.read(at, BLOCK)?;
         if bytes.iter().all(|byte| *byte == 0) {
+            self.check_rest(at + BLOCK)?;
             return Ok(None);
         }
         let header = Header::from_byte_slice(&bytes);
@@ -126,6 +134,26 @@ impl Members {
             return Err(self.malformed(at, reason));
         }
         Ok(Some(header.clone()))
+    }
+
+    /// Checks that nothing but zeros comes from byte `from` on, which is behind the end mark.
+    fn check_rest(&mut self, from: u64) -> Result<(), CorpusError> {
+        let unread = |source| CorpusError::Read { path: self.path.clone(), source };
+        let mut at = from;
+        let mut bytes = vec![0; 1 << 16];
+        self.file.seek(SeekFrom::Start(from)).map_err(unread)?;
+        loop {
+            let there = self.file.read(&mut bytes).map_err(unread)?;
+            if there == 0 {
+                return Ok(());
+            }
+            if let Some(byte) = bytes[..there].iter().position(|byte| *byte != 0) {
+                let reason = "the archive goes on behind its end mark: concatenated tars are not read as one, give each \
+                              a file of its own";
+                return Err(self.malformed(at + byte as u64, reason));
+            }
+            at += there as u64;
+        }
     }
 
     /// Checks that data of `length` bytes from `offset` lies within the file, and moves on to the header after it.
@@ -308,6 +336,11 @@ mod tests {
         header
     }
 
+    /// Headers as an archive of nothing else.
+    fn ended(headers: &[u8]) -> Vec<u8> {
+        [headers, &[0; 1024]].concat()
+    }
+
     fn list(bytes: &[u8]) -> Result<Vec<Member>, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
@@ -375,10 +408,20 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_may_end_without_end_blocks_but_not_within_a_member() {
+    fn an_archive_ends_with_zeros_alone() {
         let bytes = archive(&[("a.txt", b"hello"), ("b.wav", &[1; 1000])]);
-        assert_eq!(list(&bytes[..bytes.len() - 1024]).unwrap().len(), 2);
-        assert!(list(b"").unwrap().is_empty());
+        assert_eq!(list(&bytes[..bytes.len() - 512]).unwrap().len(), 2);
+        assert_eq!(list(&[&bytes[..], &[0; 100_000]].concat()).unwrap().len(), 2);
+        let cut = message(&bytes[..bytes.len() - 1024]);
+        assert!(cut.contains("byte 2560: the archive ends without its end mark"), "{cut}");
+        assert!(message(b"").contains("byte 0: the archive ends without its end mark"));
+        let two = message(&[&bytes[..], &bytes].concat());
+        assert!(two.contains("byte 3584: the archive goes on behind its end mark: concatenated tars"), "{two}");
+    }
+
+    #[test]
+    fn an_archive_that_is_cut_within_a_member_is_an_error() {
+        let bytes = archive(&[("a.txt", b"hello"), ("b.wav", &[1; 1000])]);
         for (end, at) in [(300, 0), (514, 0), (600, 0), (1100, 1024), (1536, 1024), (2200, 1024), (2558, 1024)] {
             let message = message(&bytes[..end]);
             assert!(message.contains(&format!("byte {at}: ")) && message.contains("cut off"), "{end}: {message}");
@@ -411,7 +454,8 @@ mod tests {
         let mut packed = vec![0x1f, 0x8b];
         packed.resize(600, 9);
         assert!(message(&packed).contains("unpack it with `gunzip`"));
-        assert!(message(header(EntryType::GNULongName, "x", 0).as_bytes()).contains("no member after them"));
+        let lone = header(EntryType::GNULongName, "x", 0);
+        assert!(message(&ended(lone.as_bytes())).contains("no member after them"));
         for records in ["12 path=a", "x path=a\n", "99999999999999999999 path=a\n", "9 size=x\n", "5 abc\n"] {
             let mut bytes = header(EntryType::XHeader, "x", records.len() as u64).as_bytes().to_vec();
             bytes.extend(records.as_bytes());
@@ -435,7 +479,8 @@ mod tests {
         latin.as_old_mut().name[1] = 0xe4;
         latin.set_cksum();
         assert!(message(latin.as_bytes()).contains("is not UTF-8"));
-        assert!(list(header(EntryType::Directory, "folder/", 0).as_bytes()).unwrap().is_empty());
-        assert!(list(header(EntryType::Regular, "folder/", 0).as_bytes()).unwrap().is_empty());
+        for kind in [EntryType::Directory, EntryType::Regular] {
+            assert!(list(&ended(header(kind, "folder/", 0).as_bytes())).unwrap().is_empty());
+        }
     }
 }

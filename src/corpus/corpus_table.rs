@@ -23,7 +23,7 @@ pub use crate::value::{Kind, Value};
 pub(super) use self::cells::Cell;
 use self::cells::Cells;
 pub use self::condition::RowCondition;
-pub(super) use self::rows::{ColumnKey, Rows, without_extension};
+pub(super) use self::rows::{ColumnKey, Rows, carried_name, without_extension};
 pub use self::select::{SelectError, columns_read};
 
 /// The columns that every corpus table has, in their order.

@@ -251,7 +251,7 @@ pub enum CorpusError {
         path: PathBuf,
     },
     /// A column's name is one that the rows of a dataset use themselves.
-    #[error("`{}`: every dataset has a column `{column}` of its own: rename this one, with the `table` reader by `columns: {{source_{column}: {column}}}`", path.display())]
+    #[error("`{}`: every dataset has a column `{column}` of its own: give this one another name, such as `source_{column}`", path.display())]
     ReservedColumn {
         /// The file or folder.
         path: PathBuf,

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use self::columns::{AUDIO_PATH, Columns, OtherCells};
 use self::layout::{DataFile, FileKind, Layout};
 use super::corpus_table::{Cell, ColumnKey, CorpusTable, Rows, Value, without_extension};
-use super::table::Table;
 use super::table::arrow_cells::ArrowCells;
+use super::table::{AudioPaths, Table};
 use super::{CorpusError, Place, Position, ReadCorpus};
 use crate::family::Member;
 use crate::variables::{Template, Variables};
@@ -29,8 +29,9 @@ use crate::variables::{Template, Variables};
 /// `path` is one of:
 ///
 /// - a folder with Parquet files at any depth, as a repository of the hub has them (`data/train-00000-of-00004.parquet`). The
-///   split of a file is what stands before its number, else the usual word (`train`, `test`, `validation`, `dev` and so on) that
-///   its name or its folder begins with, else `train`. A split of which a numbered file is missing is an error, and so are two
+///   split of a file is what stands before its number, else the usual word (`train`, `test`, `validation`, `dev` and so on) in
+///   its name or the folders that it lies in, between `_`, `-`, `.`, spaces or digits (`my_test_1.parquet`), else `train`. Words
+///   of two splits in one path are an error. What `configs:` of a `README.md` says is not read. A split of which a numbered file is missing is an error, and so are two
 ///   sets of files for one split, as several configurations make them: name the folder of one.
 /// - a folder that `save_to_disk` wrote (`state.json`, or `dataset_dict.json` with splits)
 /// - an AudioFolder: `metadata.csv`, `metadata.jsonl` or `metadata.parquet` with a column `file_name`, in the folder or in
@@ -42,12 +43,14 @@ use crate::variables::{Template, Variables};
 /// `drop`.
 ///
 /// The audio column is a struct of `bytes` and `path`, or binary, or text with paths. Where `bytes` is null, `path` is a file,
-/// absolute or in the dataset's folder; `..` and addresses of the web are errors. The rate that the `Audio` feature names
+/// absolute or in the dataset's folder; `..` and addresses of the web are errors. Where both are null, the utterance has no sound,
+/// and is a reject when it should be loaded; its id is that of `ids: row`, if no column gives it. The rate that the `Audio` feature names
 /// resamples nothing: say so in the pipeline.
 ///
 /// `text` and the other standard columns fill themselves, and so does `speaker` from `speaker_id` where there is no `speaker`.
 /// Every further column is carried; lists and structs as JSON text. A `ClassLabel` becomes the name of its class, if the file's
-/// metadata says so. The `path` of embedded sound is the column `audio_path` where it does not give the id.
+/// metadata says so. `num_samples` and `sample_rate`, which decoding tells, are left out, and `key`, `copy` and `augmentation`,
+/// which every dataset has, become `source_key` and so on. The `path` of embedded sound is the column `audio_path` where it does not give the id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HuggingFace {
@@ -99,6 +102,7 @@ impl ReadCorpus for HuggingFace {
         }
         let (layout, split_is_told) = Layout::of(path)?.select(path, self.split.as_deref())?;
         let mut rows = Rows::new(path, &layout.root);
+        let mut has_path_ids = false;
         for part in &layout.files {
             let mut cells = Vec::new();
             if let (true, Some(split)) = (split_is_told, &part.split) {
@@ -110,19 +114,26 @@ impl ReadCorpus for HuggingFace {
                     let mut columns = self.columns.clone();
                     let audio = self.audio.clone().unwrap_or_else(|| "file_name".to_owned());
                     columns.insert("audio".to_owned(), audio);
-                    self.table(columns).read_file(&part.path, format, &mut rows)?;
+                    self.table(columns).read_file(&part.path, format, &mut rows, AudioPaths::Below)?;
                 }
                 FileKind::Parquet => {
                     rows.begin_part(&part.path, "", cells);
-                    self.read_parquet(part, &mut rows)?;
+                    has_path_ids |= self.read_parquet(part, &mut rows)? == Ids::Path;
                 }
                 FileKind::Arrow => {
                     rows.begin_part(&part.path, "", cells);
-                    self.read_arrow(part, &mut rows)?;
+                    has_path_ids |= self.read_arrow(part, &mut rows)? == Ids::Path;
                 }
             }
         }
-        rows.finish()
+        rows.finish().map_err(|error| match error {
+            CorpusError::DuplicateId { id, first, second, .. } if has_path_ids => {
+                let reason =
+                    format!("the id `{id}`, the `path` of the sound, is also that of {first}: write `ids: row`");
+                CorpusError::malformed(second, reason)
+            }
+            other => other,
+        })
     }
 }
 
@@ -133,6 +144,9 @@ impl HuggingFace {
         Table { path: Template::from(""), format: None, columns, drop, audio_root: None, delimiter: None }
     }
 }
+
+/// What stands behind the `#` of a reference where a row has no sound: loading it is a reject.
+const NO_SOUND: &str = "null";
 
 /// A file with rows while it is read.
 struct Reading<'a> {
@@ -187,18 +201,18 @@ impl Reading<'_> {
                 return fail(format!("the sound's path `{path}` leads out of the dataset's folder"));
             }
             (None, Some(path)) => path.to_owned(),
-            (None, None) => return fail("the row has no sound: neither bytes nor a path".to_owned()),
+            (None, None) => format!("{}#{NO_SOUND}", self.part.below),
         };
         let mut path_is_id = false;
         if !self.columns.has_id {
             let id = match (self.settings.ids, path) {
-                (Ids::Row, _) => format!("{}-{}", self.part.stem(), self.number - 1),
                 (Ids::Path, Some(path)) => without_extension(path),
-                (Ids::Path, None) => {
+                (Ids::Path, None) if sound.is_some() => {
                     let reason = "the row has no id, neither a column `id` nor the path of its sound: name a column by \
                                   `columns: {id: …}`, or write `ids: row`";
                     return fail(reason.to_owned());
                 }
+                (Ids::Row, _) | (Ids::Path, None) => format!("{}-{}", self.part.stem(), self.number - 1),
             };
             path_is_id = self.settings.ids == Ids::Path;
             self.rows.put(ColumnKey::ID, Cell::string(&id))?;

@@ -23,7 +23,8 @@ use crate::variables::{Template, Variables};
 /// Fields become columns: `audio_filepath` or `audio`, `offset` or `start_s`, `duration` or `duration_s` (all in
 /// seconds), `channel`, `text`, `speaker`, `lang` or `language`, and `id`. Every further field is carried along; objects
 /// and lists in it are kept as JSON text. Left out are `sample_rate` and `num_samples`: every row has columns of these
-/// names, of what was decoded. Relative paths are relative to the manifest's folder.
+/// names, of what was decoded. `key`, `copy` and `augmentation`, which every dataset has too, become `source_key` and so on.
+/// Relative paths are relative to the manifest's folder.
 ///
 /// A line without an id gets one of itself alone, so that ids stay when other lines come and go: the audio path without
 /// extension; with an `offset`, then `-` and the offset and `-` and the duration, both in milliseconds; with a
@@ -114,7 +115,8 @@ mod tests {
     fn what_a_manifest_says_of_rate_and_length_gives_way_to_what_is_decoded() {
         let table = read(r#"{"audio": "a", "sample_rate": 16000, "num_samples": 5, "snr": 1.5}"#).unwrap();
         assert_eq!(table.extras().collect::<Vec<_>>(), [("snr", Kind::Float64)]);
-        assert!(message(r#"{"audio": "a", "key": "k"}"#).contains("every dataset has a column `key` of its own"));
+        let table = read(r#"{"audio": "a", "key": "k"}"#).unwrap();
+        assert_eq!(table.extras().collect::<Vec<_>>(), [("source_key", Kind::String)]);
     }
 
     #[test]
@@ -140,6 +142,12 @@ mod tests {
         assert!(message("{\"audio\": \"a").contains("EOF while parsing"));
         assert!(read_with(None, b"{\"audio\": \"\xff\"}").unwrap_err().to_string().contains("line 1"));
         assert!(message("\n").contains("no rows"));
+    }
+
+    #[test]
+    fn a_line_longer_than_any_is_named() {
+        let long = message(&format!("{{\"audio\": \"a\"}}\n{}", "x".repeat(5 << 20)));
+        assert!(long.contains("line 2: the line has more than 4 MiB"), "{long}");
     }
 
     #[test]

@@ -74,8 +74,9 @@ pub enum Manifests {
 /// Further columns are `recording_id`, `supervision_id` (of a cut's only supervision), `alignment` (as JSON text, times
 /// as in the manifest) and every field under `custom`, of the cut and of the only supervision; objects and lists are kept
 /// as JSON text. A field with the name of a column that there is anyway gets `source_` before it (`source_text`), a field
-/// of a supervision that the cut has too gets `supervision_`. Left out are features and further data (arrays, images,
-/// recordings in `custom`), and the times of a cut's only supervision within the cut.
+/// of a supervision that the cut has too gets `supervision_`. Left out are features and further data
+/// (arrays, images, recordings in `custom`), the times of a cut's only supervision within the cut, and `num_samples` and
+/// `sample_rate`, which decoding tells.
 ///
 /// Sources are of type `file`, `url`, `shar_ptr` (a member of a tar file) or, with `commands: allow`, `command`.
 /// **Relative paths are relative to `root`**, where Lhotse takes the folder that it is started in. A recording with
@@ -324,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_cut_with_one_supervision_fills_the_columns() {
-        let supervision = r#", "supervisions": [{"id": "s", "recording_id": "st", "start": 0.0, "duration": 0.2, "channel": 1, "text": "hello", "language": "en", "speaker": 14, "gender": "F", "custom": {"snr": 3.5, "take": 2, "none": null}, "alignment": {"word": [["hello", 0.0, 0.2, null]]}}], "features": {"type": "fbank"}, "custom": {"snr": 1.5, "text": "own", "key": 1, "ali": {"array": {"storage_type": "numpy_files"}}, "noise": {"id": "n", "sources": [], "sampling_rate": 1}, "tags": ["a"]}, "origin": "x""#;
+        let supervision = r#", "supervisions": [{"id": "s", "recording_id": "st", "start": 0.0, "duration": 0.2, "channel": 1, "text": "hello", "language": "en", "speaker": 14, "gender": "F", "custom": {"snr": 3.5, "take": 2, "none": null}, "alignment": {"word": [["hello", 0.0, 0.2, null]]}}], "features": {"type": "fbank"}, "custom": {"snr": 1.5, "text": "own", "key": 1, "num_samples": 9, "ali": {"array": {"storage_type": "numpy_files"}}, "noise": {"id": "n", "sources": [], "sampling_rate": 1}, "tags": ["a"]}, "origin": "x""#;
         let table = read(cut("a b.c", "1", STEREO, supervision)).unwrap();
         assert_eq!((table.id(0), table.audio(0), table.channel(0)), ("a b.c", "st.wav", Some(1)));
         assert_eq!((table.start_s(0), table.duration_s(0)), (Some(0.5), Some(0.25)));

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use super::regular_file::open_regular;
 use super::{CorpusError, Place};
 
 /// A line this long is no line of a list: the file is something else.
@@ -19,8 +20,7 @@ pub(super) struct TextLines {
 
 impl TextLines {
     pub(super) fn open(path: &Path) -> Result<Self, CorpusError> {
-        let file = File::open(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), file: BufReader::new(file), bytes: Vec::new(), number: 0 })
+        Ok(Self { path: path.to_owned(), file: BufReader::new(open_regular(path)?), bytes: Vec::new(), number: 0 })
     }
 
     /// The next line with its number, counted from 1, without white space at its end. After a line that is not UTF-8

@@ -8,6 +8,7 @@ mod error;
 mod folder;
 mod lines;
 mod problems;
+mod regular_file;
 mod shards;
 
 mod audio_folder;

@@ -21,7 +21,7 @@ use crate::variables::Variables;
 /// NeMo's tarred datasets: manifests whose `audio_filepath` are members of `audio_0.tar`, `audio_1.tar`, …
 ///
 /// A line is an utterance, and its fields become columns as those of `jsonl` do; `shard_id`, `source_audio_offset` and
-/// any other are carried along, `_skipme` too: lines that NeMo passes over are rows, for `select` to leave out. Its
+/// any other are carried along, `key`, `copy` and `augmentation` as `source_key` and so on, `_skipme` too: lines that NeMo passes over are rows, for `select` to leave out. Its
 /// audio are the bytes of the member in the shard, which is not unpacked and must not be compressed.
 ///
 /// - `a-sub1.wav`, `a-sub2.wav`, … are further utterances of the member `a.wav`, at other offsets.
@@ -255,9 +255,11 @@ impl Archive {
 
     /// The one member that differs from `name` in its extension alone.
     fn by_stem(&self, name: &str) -> Result<Option<&File>, String> {
-        let stem = format!("{}.", split_extension(name).0);
-        let from = self.members().partition_point(|file| file.name < stem);
-        let mut there = self.members()[from..].iter().take_while(|file| file.name.starts_with(&stem));
+        let stem = split_extension(name).0;
+        let begin = format!("{stem}.");
+        let from = self.members().partition_point(|file| file.name < begin);
+        let beside = self.members()[from..].iter().take_while(|file| file.name.starts_with(&begin));
+        let mut there = beside.filter(|file| split_extension(&file.name).0 == stem);
         match (there.next(), there.next()) {
             (Some(first), Some(second)) => {
                 Err(format!("`{name}` is no member, and may be `{}` or `{}`", first.name, second.name))
@@ -370,7 +372,8 @@ mod tests {
 
     #[test]
     fn a_recoded_member_is_found_by_its_stem() {
-        let data = Dataset::new().tar("audio_0.tar", &["a.flac", "ab.flac", "b.flac", "b.wav", "d-sub1.wav"]);
+        let data = Dataset::new()
+            .tar("audio_0.tar", &["a.b.flac", "a.flac", "ab.flac", "b.flac", "b.wav", "d-sub1.wav", "e.b.wav"]);
         let lines = [
             r#"{"audio_filepath": "a.wav"}"#,
             r#"{"audio_filepath": "a-sub3.wav"}"#,
@@ -380,6 +383,9 @@ mod tests {
         let table = data.read("all.json", "audio_0.tar").unwrap();
         assert_eq!([0, 1, 2].map(|row| table.id(row)), ["a", "a-sub3", "d-sub1"]);
         assert_eq!(table.audio(0), table.audio(1));
+        let data = data.manifest("other.json", &[r#"{"audio_filepath": "e.wav"}"#]);
+        let other = data.read("other.json", "audio_0.tar").unwrap_err().to_string();
+        assert!(other.contains("line 1: `e.wav` is no member of"), "{other}");
         let unclear = data.read("unclear.json", "audio_0.tar").unwrap_err().to_string();
         assert!(unclear.contains("line 1: `b.mp3` is no member, and may be `b.flac` or `b.wav`"), "{unclear}");
     }

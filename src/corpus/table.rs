@@ -3,16 +3,18 @@
 pub(super) mod arrow_cells;
 pub(super) mod delimited;
 pub(super) mod parquet_file;
+mod parquet_schema;
+mod records_ahead;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Component, Path};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::corpus_table::{ColumnKey, CorpusTable, Rows};
+use super::corpus_table::{ColumnKey, CorpusTable, Rows, carried_name};
 use super::jsonl::json_lines::{JsonLines, put_json};
 use super::{CorpusError, Place, Position, ReadCorpus};
 use crate::family::Member;
@@ -21,7 +23,9 @@ use crate::variables::{Template, Variables};
 
 /// A table in CSV, TSV, Parquet or JSON lines, with a mapping from its columns to the standard ones.
 ///
-/// Columns that the mapping does not name are carried under their own names. Common Voice needs no more than a mapping:
+/// Columns that the mapping does not name are carried under their own names; `num_samples` and `sample_rate`, which decoding
+/// tells, are left out, and `key`, `copy` and `augmentation`, which every dataset has, become `source_key` and so on.
+/// Common Voice needs no more than a mapping:
 ///
 /// ```yaml
 /// table:
@@ -140,36 +144,63 @@ impl ReadCorpus for Table {
         let audio_root = self.audio_root.as_ref().map(|root| root.fill(variables)).transpose()?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut rows = Rows::new(path, audio_root.as_deref().map_or(folder, Path::new));
-        self.read_file(path, format, &mut rows)?;
+        self.read_file(path, format, &mut rows, AudioPaths::Any)?;
         rows.finish()
+    }
+}
+
+/// Which paths of recordings a table may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AudioPaths {
+    Any,
+    /// Those that lead out of no folder by `..`.
+    Below,
+}
+
+impl AudioPaths {
+    /// Ends the row at hand, if its path is one of these.
+    fn end(self, rows: &mut Rows) -> Result<(), CorpusError> {
+        let audio = rows.audio();
+        if self == Self::Below && Path::new(audio).components().any(|part| part == Component::ParentDir) {
+            let reason = format!("the sound's path `{audio}` leads out of the dataset's folder");
+            return Err(CorpusError::malformed(rows.place(), reason));
+        }
+        rows.end()
     }
 }
 
 impl Table {
     /// Reads the rows of one file.
-    pub(super) fn read_file(&self, path: &Path, format: Format, rows: &mut Rows) -> Result<(), CorpusError> {
+    pub(super) fn read_file(
+        &self,
+        path: &Path,
+        format: Format,
+        rows: &mut Rows,
+        paths: AudioPaths,
+    ) -> Result<(), CorpusError> {
         match (format, self.delimiter) {
             (Format::Parquet | Format::Ndjson, Some(_)) => {
                 Err(CorpusError::DelimiterUnused { path: path.to_owned(), format: format.name() })
             }
             (Format::Csv, delimiter) => {
                 let delimiter = delimiter.map_or(',', |delimiter| delimiter.0);
-                self.read_delimited(path, delimited::Quoting::Rfc4180, delimiter, rows)
+                self.read_delimited(path, delimited::Quoting::Rfc4180, delimiter, rows, paths)
             }
             (Format::Tsv, delimiter) => {
                 let delimiter = delimiter.map_or('\t', |delimiter| delimiter.0);
-                self.read_delimited(path, delimited::Quoting::None, delimiter, rows)
+                self.read_delimited(path, delimited::Quoting::None, delimiter, rows, paths)
             }
-            (Format::Parquet, None) => self.read_parquet(path, rows),
-            (Format::Ndjson, None) => self.read_json_lines(path, rows),
+            (Format::Parquet, None) => self.read_parquet(path, rows, paths),
+            (Format::Ndjson, None) => self.read_json_lines(path, rows, paths),
         }
     }
 
     /// The columns of the corpus that a column of the file fills.
-    fn targets<'a>(&'a self, source: &'a str) -> impl Iterator<Item = &'a str> {
-        let mapped = self.columns.iter().filter(move |(_, from)| *from == source).map(|(target, _)| target.as_str());
+    fn targets<'a>(&'a self, source: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+        let mapped = self.columns.iter().filter(move |(_, from)| *from == source);
+        let mapped = mapped.map(|(target, _)| Cow::Borrowed(target.as_str()));
         let carried = !self.columns.values().any(|from| from == source) && !self.drop.iter().any(|drop| drop == source);
-        mapped.chain(carried.then_some(source))
+        mapped.chain(carried.then(|| carried_name(source)).flatten())
     }
 
     /// The columns of the corpus that each of the file's columns fills.
@@ -185,10 +216,10 @@ impl Table {
         for source in sources {
             let mut keys = Vec::new();
             for target in self.targets(source) {
-                let key = rows.column(target)?;
+                let key = rows.column(&target)?;
                 if filled.contains(&key) {
                     let error =
-                        CorpusError::GivenTwice { place: Place::whole(path), column: target.to_owned(), also: None };
+                        CorpusError::GivenTwice { place: Place::whole(path), column: target.into_owned(), also: None };
                     return Err(error.given_by(source));
                 }
                 filled.push(key);
@@ -215,7 +246,7 @@ impl Table {
         }
     }
 
-    fn read_json_lines(&self, path: &Path, rows: &mut Rows) -> Result<(), CorpusError> {
+    fn read_json_lines(&self, path: &Path, rows: &mut Rows, paths: AudioPaths) -> Result<(), CorpusError> {
         let mut resolved: HashMap<String, Vec<ColumnKey>> = HashMap::new();
         let mut sources = Vec::new();
         for line in JsonLines::open(path)? {
@@ -223,7 +254,7 @@ impl Table {
             rows.begin(Position::Line(number));
             for (field, json) in &fields {
                 if !resolved.contains_key(field) {
-                    let keys = self.targets(field).map(|target| rows.column(target)).collect::<Result<_, _>>()?;
+                    let keys = self.targets(field).map(|target| rows.column(&target)).collect::<Result<_, _>>()?;
                     resolved.insert(field.clone(), keys);
                     sources.push(field.clone());
                 }
@@ -235,7 +266,7 @@ impl Table {
             if id.is_some() && !rows.has(ColumnKey::ID) {
                 return Err(CorpusError::NoId { place: rows.place(), field: id.cloned() });
             }
-            rows.end()?;
+            paths.end(rows)?;
         }
         self.check_sources(path, &sources)
     }

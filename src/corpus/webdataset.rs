@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::archive::{self, Member as File, Members};
-use super::corpus_table::{Cell, ColumnKey, CorpusTable, RESERVED, Rows};
-use super::jsonl::fields::{DECODED, column_of, put_fields};
+use super::corpus_table::{Cell, ColumnKey, CorpusTable, Rows};
+use super::jsonl::fields::{column_of, put_fields};
 use super::jsonl::json_lines::fields;
 use super::shards::{common_folder, name_below};
 use super::{AUDIO_EXTENSIONS, CorpusError, Place, Position, ReadCorpus, Shards};
@@ -198,7 +198,7 @@ impl Webdataset {
         })
     }
 
-    /// The column of a field of the `json`.
+    /// The column of a field of the `json`, as [`put_fields`] takes it.
     fn column_of_field<'a>(&self, field: &'a str) -> Cow<'a, str> {
         if self.text.as_deref() == Some(field) {
             return "text".into();
@@ -212,7 +212,7 @@ impl Webdataset {
             "audio" => true,
             "id" => self.id.as_deref() != Some(field),
             "text" => self.text.is_some(),
-            other => RESERVED.contains(&other),
+            _ => false,
         };
         if is_taken { format!("source_{field}").into() } else { column.into() }
     }
@@ -221,7 +221,7 @@ impl Webdataset {
     fn agree(&self, said: &Said, object: &mut Vec<(String, Json)>) -> Result<(), String> {
         let mut differs = None;
         object.retain(|(field, json)| {
-            if DECODED.contains(&field.as_str()) || self.column_of_field(field) != said.column {
+            if self.column_of_field(field) != said.column {
                 return true;
             }
             let agrees = match json {
@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn consecutive_members_of_one_key_are_an_utterance() {
         let json =
-            br#"{"text": "hi", "speaker": 14, "duration": 1.5, "lang": "en", "tags": [1, {"a": 2}], "key": "k"}"#;
+            br#"{"text": "hi", "speaker": 14, "duration": 1.5, "lang": "en", "tags": [1, {"a": 2}], "key": "k", "num_samples": 9}"#;
         let first =
             shard(&[("x/a.json", json), ("x/a.wav", b"RIFF"), ("x/b.left.FLAC", b"fLaC!"), ("x/b.txt", b" yo\n")]);
         let second = shard(&[("./c.npy", b"??"), ("./c.ogg", b"OggS"), ("./c.cls", b"7")]);

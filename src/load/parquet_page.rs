@@ -24,7 +24,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 pub(crate) use self::cache::{PageCache, PageKey};
-pub(crate) use self::header::{Encoding, Levels, PageHeader, PageKind};
+pub(crate) use self::header::{Encoding, Form, Levels, PageHeader, PageKind, Thrift};
 pub(crate) use self::hybrid::Hybrid;
 
 /// The most that a page may hold once it is decompressed: a recording of 100 hours of a telephone is smaller.

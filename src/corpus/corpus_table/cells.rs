@@ -80,6 +80,15 @@ enum Number {
     Float(f64),
 }
 
+impl Number {
+    fn text(self) -> String {
+        match self {
+            Self::Int(number) => Value::Int64(number).to_string(),
+            Self::Float(number) => Value::Float64(number).to_string(),
+        }
+    }
+}
+
 /// A column whose type is not known yet.
 pub(super) struct GrowingCells {
     name: PlSmallStr,
@@ -222,10 +231,7 @@ impl GrowingCells {
             }
             State::Numbers(numbers) => {
                 for number in numbers {
-                    strings.append_option(number.map(|number| match number {
-                        Number::Int(number) => Value::Int64(number).to_string(),
-                        Number::Float(number) => Value::Float64(number).to_string(),
-                    }));
+                    strings.append_option(number.map(Number::text));
                 }
             }
         }
@@ -269,7 +275,7 @@ fn read_as(readings: Readings, name: PlSmallStr, texts: StringChunked) -> Cells 
     }
 }
 
-/// Whole numbers where all are, floats otherwise.
+/// Whole numbers where all are, floats otherwise; text where a whole number is too long for a float.
 fn narrowest(name: PlSmallStr, numbers: &[Option<Number>]) -> Cells {
     if numbers.iter().flatten().all(|number| matches!(number, Number::Int(_))) {
         let mut ints = PrimitiveChunkedBuilder::<Int64Type>::new(name, numbers.len());
@@ -280,6 +286,12 @@ fn narrowest(name: PlSmallStr, numbers: &[Option<Number>]) -> Cells {
             });
         }
         return Cells::Int64(ints.finish());
+    }
+    let is_long = |number: &Number| matches!(number, Number::Int(int) if int.unsigned_abs() > EXACT_IN_DOUBLE);
+    if numbers.iter().flatten().any(is_long) {
+        let mut strings = StringChunkedBuilder::new(name, numbers.len());
+        numbers.iter().for_each(|number| strings.append_option(number.map(Number::text)));
+        return Cells::String(strings.finish());
     }
     let mut floats = PrimitiveChunkedBuilder::<Float64Type>::new(name, numbers.len());
     for number in numbers {
@@ -330,6 +342,9 @@ mod tests {
         assert_eq!(kind_of(&["9223372036854775808"]), Kind::String);
         assert_eq!(kind_of(&["9007199254740993", "0.5"]), Kind::String);
         assert_eq!(kind_of(&["9007199254740992", "0.5"]), Kind::Float64);
+        let typed = |int| column([Value::Int64(int), Value::Float64(0.5)].map(Cell::Typed));
+        assert_eq!(typed(1 << 53).kind(), Kind::Float64);
+        assert_eq!(typed((1 << 53) + 1).value(0), Value::String("9007199254740993"));
     }
 
     #[test]

@@ -13,6 +13,19 @@ use crate::corpus::{CorpusError, Place, Position};
 use crate::load::Commands;
 use crate::value::Value;
 
+/// The most columns beside the standard ones: each takes memory in every row.
+const MOST_COLUMNS: usize = 1000;
+
+/// The column that carries the column or field `name` of a source, where nobody says another: none of what decoding tells
+/// (`num_samples`, `sample_rate`), and `source_…` of what else datasets have of their own.
+pub(in crate::corpus) fn carried_name(name: &str) -> Option<Cow<'_, str>> {
+    match name {
+        "num_samples" | "sample_rate" => None,
+        reserved if RESERVED.contains(&reserved) => Some(Cow::Owned(format!("source_{reserved}"))),
+        other => Some(Cow::Borrowed(other)),
+    }
+}
+
 /// A column that takes cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::corpus) struct ColumnKey(usize);
@@ -127,6 +140,16 @@ impl Rows {
         if name.is_empty() {
             return Err(CorpusError::NamelessColumn { path: self.source().to_owned() });
         }
+        if self.columns.len() == STANDARD.len() + MOST_COLUMNS {
+            let is_here = self.positions.last().is_some_and(|(part, _)| *part == self.parts.len() - 1);
+            let place = if is_here { self.place() } else { Place::whole(self.source()) };
+            let reason = format!(
+                "`{name}` would be column {} beside the standard ones, and at most {MOST_COLUMNS} are kept: put values \
+                 that few rows have into one object, under one name",
+                MOST_COLUMNS + 1
+            );
+            return Err(CorpusError::malformed(place, reason));
+        }
         let key = ColumnKey(self.columns.len());
         self.columns.push(GrowingCells::new(name));
         self.keys.insert(name.to_owned(), key);
@@ -240,6 +263,11 @@ impl Rows {
     fn bad_value(&self, key: ColumnKey, cell: Cell<'_>, wanted: &'static str) -> CorpusError {
         let column = self.columns[key.0].name().to_owned();
         CorpusError::BadValue { place: self.place(), column, value: format!("`{cell}`"), wanted }
+    }
+
+    /// The recording of the row at hand as the table keeps it; empty where none is named yet.
+    pub(in crate::corpus) fn audio(&self) -> &str {
+        &self.row.audio
     }
 
     /// Whether the row at hand has a value in the column.
@@ -424,7 +452,23 @@ mod tests {
     fn a_name_that_datasets_use_themselves_is_refused() {
         for column in RESERVED {
             let message = message([&[("audio", "a.wav"), (column, "1")][..]]);
-            assert!(message.contains(&format!("columns: {{source_{column}: {column}}}")), "{message}");
+            assert!(message.contains(&format!("has a column `{column}` of its own")), "{message}");
         }
+    }
+
+    #[test]
+    fn a_column_that_is_carried_gives_way_to_those_of_datasets() {
+        assert_eq!(["num_samples", "sample_rate"].map(carried_name), [None, None]);
+        let names = ["key", "copy", "augmentation", "snr"].map(|name| carried_name(name).unwrap().into_owned());
+        assert_eq!(names, ["source_key", "source_copy", "source_augmentation", "snr"]);
+    }
+
+    #[test]
+    fn columns_without_bound_are_an_error_of_the_row() {
+        let names: Vec<String> = (0..=MOST_COLUMNS).map(|number| format!("x{number}")).collect();
+        let row: Vec<_> = [("audio", "a.wav")].into_iter().chain(names.iter().map(|name| (&name[..], "1"))).collect();
+        assert_eq!(rows([&row[..=MOST_COLUMNS]]).unwrap().extras().count(), MOST_COLUMNS);
+        let message = message([&row[..]]);
+        assert!(message.starts_with("`list.csv`, line 1: `x1000` would be column 1001"), "{message}");
     }
 }

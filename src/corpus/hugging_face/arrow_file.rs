@@ -19,15 +19,17 @@ use bytes::Bytes;
 
 use super::columns::{Columns, Form};
 use super::layout::DataFile;
-use super::{HuggingFace, Reading};
+use super::{HuggingFace, Ids, Reading};
 use crate::corpus::corpus_table::Rows;
+use crate::corpus::regular_file::open_regular;
 use crate::corpus::{CorpusError, Place};
 use crate::isolation::isolated;
 
 impl HuggingFace {
-    pub(super) fn read_arrow(&self, part: &DataFile, rows: &mut Rows) -> Result<(), CorpusError> {
+    /// Reads the rows of a file, and says what their ids are made of.
+    pub(super) fn read_arrow(&self, part: &DataFile, rows: &mut Rows) -> Result<Ids, CorpusError> {
         let fail = |source| CorpusError::Read { path: part.path.clone(), source };
-        let file = File::open(&part.path).map_err(fail)?;
+        let file = open_regular(&part.path)?;
         let arrow = ArrowFile { path: &part.path, map: Buffer::from(Bytes::from_owner(mapped(&file).map_err(fail)?)) };
         let Messages { schema, version, dictionaries, batches } = arrow.messages()?;
         let columns = Columns::of(self, &part.path, &schema, rows)?;
@@ -46,7 +48,7 @@ impl HuggingFace {
                 arrow.read_rows(message, &batch, &read, &mut reading)?;
             }
         }
-        Ok(())
+        Ok(columns.ids(self.ids))
     }
 }
 

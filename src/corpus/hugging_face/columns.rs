@@ -7,10 +7,11 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 use serde_json::{Map, Value as Json};
 
-use super::HuggingFace;
+use super::{HuggingFace, Ids};
 use crate::corpus::corpus_table::{Cell, ColumnKey, Rows, Value};
 use crate::corpus::table::Table;
 use crate::corpus::table::arrow_cells::{ArrowCells, target_type};
+use crate::corpus::table::parquet_file::type_name;
 use crate::corpus::{CorpusError, Place};
 use crate::nearest::nearest;
 
@@ -96,7 +97,7 @@ impl Columns {
                 "the audio column `{}` is of type {}, and must be a struct of `bytes` (binary) and `path` (text), binary or \
                  text: cast it to `Audio()`",
                 field.name(),
-                field.data_type()
+                type_name(field.data_type())
             );
             CorpusError::malformed(Place::whole(path), reason)
         })?;
@@ -115,13 +116,18 @@ impl Columns {
                 return Err(CorpusError::ColumnType {
                     path: path.to_owned(),
                     column: field.name().clone(),
-                    kind: field.data_type().to_string(),
+                    kind: type_name(field.data_type()),
                 });
             }
             let classes = field.data_type().is_integer().then(|| classes(&features, field)).flatten();
             columns.others.push(Other { number, name: field.name().clone(), keys, classes });
         }
         Ok(columns)
+    }
+
+    /// What the ids of the rows are made of: a column of ids tells them apart as rows do.
+    pub(super) const fn ids(&self, chosen: Ids) -> Ids {
+        if self.has_id { Ids::Row } else { chosen }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Which files a dataset has on disk, and of which split each is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
@@ -10,6 +9,7 @@ use serde::de::DeserializeOwned;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::corpus::audio_folder::walk_error;
+use crate::corpus::regular_file::open_regular;
 use crate::corpus::{CorpusError, Format, Place};
 
 /// The files of a dataset.
@@ -115,7 +115,7 @@ impl Layout {
     fn of_file(path: &Path) -> Result<Self, CorpusError> {
         let fail = |source| CorpusError::Read { path: path.to_owned(), source };
         let mut head = Vec::new();
-        File::open(path).map_err(fail)?.take(8).read_to_end(&mut head).map_err(fail)?;
+        open_regular(path)?.take(8).read_to_end(&mut head).map_err(fail)?;
         let kind = match head.as_slice() {
             [b'P', b'A', b'R', b'1', ..] => FileKind::Parquet,
             [b'A', b'R', b'R', b'O', b'W', b'1', ..] | [0xff, 0xff, 0xff, 0xff, ..] => FileKind::Arrow,
@@ -127,8 +127,8 @@ impl Layout {
         let root = path.parent().unwrap_or(Path::new(""));
         let name = path.file_name().and_then(std::ffi::OsStr::to_str);
         let name = name.ok_or_else(|| CorpusError::NameNotUtf8 { path: path.to_owned() })?;
-        let mut file = DataFile::new(root, name.to_owned(), kind);
-        file.shard = None;
+        let split = split_of(name).ok().map(|(split, _)| split);
+        let file = DataFile { path: path.to_owned(), below: name.to_owned(), kind, split, shard: None };
         Ok(Self { root: root.to_owned(), files: vec![file] })
     }
 
@@ -175,9 +175,10 @@ impl Layout {
 }
 
 impl DataFile {
-    fn new(root: &Path, below: String, kind: FileKind) -> Self {
-        let (split, shard) = split_of(&below);
-        Self { path: root.join(&below), below, kind, split: Some(split), shard }
+    fn new(root: &Path, below: String, kind: FileKind) -> Result<Self, CorpusError> {
+        let path = root.join(&below);
+        let (split, shard) = split_of(&below).map_err(|reason| CorpusError::malformed(Place::whole(&path), reason))?;
+        Ok(Self { path, below, kind, split: Some(split), shard })
     }
 
     /// The file's path below the root without its extension.
@@ -191,16 +192,14 @@ impl DataFile {
     }
 }
 
-/// The split that a path names, and the shard of it.
-fn split_of(below: &str) -> (String, Option<Shard>) {
-    let (folder, name) = below.rsplit_once('/').unwrap_or(("", below));
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+/// The split that a path names, and the shard of it; or why it names none.
+fn split_of(below: &str) -> Result<(String, Option<Shard>), String> {
+    let path = below.rsplit_once('.').map_or(below, |(path, _)| path);
+    let stem = path.rsplit('/').next().unwrap_or_default();
     if let Some((split, shard)) = shard_of(stem) {
-        return (split.to_owned(), Some(shard));
+        return Ok((split.to_owned(), Some(shard)));
     }
-    let folder = folder.rsplit('/').next().unwrap_or_default();
-    let split = split_word(stem).or_else(|| split_word(folder)).unwrap_or("train");
-    (split.to_owned(), None)
+    Ok((split_word(path)?.unwrap_or("train").to_owned(), None))
 }
 
 /// `train-00003-of-00008`, with or without `-` and a hash behind it.
@@ -212,11 +211,24 @@ fn shard_of(stem: &str) -> Option<(&str, Shard)> {
     Some((split, Shard { number: digits(number)?, of: digits(of)? })).filter(|(split, _)| !split.is_empty())
 }
 
-/// The usual split that a name begins with.
-fn split_word(name: &str) -> Option<&'static str> {
-    let end = name.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(name.len());
-    let word = name[..end].to_ascii_lowercase();
-    SPLIT_WORDS.iter().find(|(_, words)| words.contains(&word.as_str())).map(|(split, _)| *split)
+/// The usual split whose word stands in a path, between delimiters; an error where there are words of two.
+fn split_word(path: &str) -> Result<Option<&'static str>, String> {
+    let is_between = |letter: char| matches!(letter, '/' | '_' | '-' | '.' | ' ' | '0'..='9');
+    let mut found = None;
+    for word in path.split(is_between) {
+        let word = word.to_ascii_lowercase();
+        let split = SPLIT_WORDS.iter().find(|(_, words)| words.contains(&word.as_str())).map(|(split, _)| *split);
+        match (found, split) {
+            (Some(found), Some(split)) if found != split => {
+                return Err(format!(
+                    "the name has words of two splits, `{found}` and `{split}`: rename the file or folder, or name the file \
+                     itself as `path`"
+                ));
+            }
+            _ => found = found.or(split),
+        }
+    }
+    Ok(found)
 }
 
 /// The files of a folder that `save_to_disk` wrote: `folder` is below `root`, empty or with `/` behind it.
@@ -249,8 +261,7 @@ fn plain_name<'a>(place: &Path, name: &'a str) -> Result<&'a str, CorpusError> {
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> Result<T, CorpusError> {
-    let file = File::open(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })?;
-    serde_json::from_reader(std::io::BufReader::new(file)).map_err(|error| {
+    serde_json::from_reader(std::io::BufReader::new(open_regular(path)?)).map_err(|error| {
         let reason = format!("not as `save_to_disk` writes it: {error}");
         CorpusError::malformed(Place::whole(path), reason)
     })
@@ -265,9 +276,10 @@ fn metadata(root: &Path) -> Result<Vec<DataFile>, CorpusError> {
         if let Some((_, format)) = format.filter(|_| entry.file_type().is_file()) {
             let below = below(root, &entry)?;
             let folder = below.rsplit_once('/').map(|(folder, _)| folder.to_owned());
-            let split = folder.map(|folder| split_word(&folder).map_or(folder, str::to_owned));
-            let kind = FileKind::Metadata(*format);
-            tables.push(DataFile { path: root.join(&below), below, kind, split, shard: None });
+            let path = root.join(&below);
+            let split = folder.map(|folder| Ok(split_word(&folder)?.map_or(folder, str::to_owned))).transpose();
+            let split = split.map_err(|reason: String| CorpusError::malformed(Place::whole(&path), reason))?;
+            tables.push(DataFile { path, below, kind: FileKind::Metadata(*format), split, shard: None });
         }
     }
     let folders: BTreeSet<_> = tables.iter().map(|table| table.folder().to_owned()).collect();
@@ -290,7 +302,7 @@ fn parquet_files(root: &Path) -> Result<Vec<DataFile>, CorpusError> {
         }
     }
     names.sort_unstable();
-    Ok(names.into_iter().map(|name| DataFile::new(root, name, FileKind::Parquet)).collect())
+    names.into_iter().map(|name| DataFile::new(root, name, FileKind::Parquet)).collect()
 }
 
 /// The path of `entry` below `root`, with `/` between its parts.
@@ -312,12 +324,26 @@ mod tests {
             ("default/test/0000.parquet", "test", None),
             ("dev.parquet", "validation", None),
             ("validation_2.parquet", "validation", None),
+            ("my_test_file_1.parquet", "test", None),
+            ("a/dev-2/b.parquet", "validation", None),
+            ("part 3.eval.parquet", "test", None),
+            ("test1.parquet", "test", None),
             ("trained.parquet", "train", None),
+            ("contest/latest_x.parquet", "train", None),
             ("a-of-b.parquet", "train", None),
         ] {
-            let (found, numbers) = split_of(path);
+            let (found, numbers) = split_of(path).unwrap();
             assert_eq!((found.as_str(), numbers.map(|shard| (shard.number, shard.of))), (split, shard), "{path}");
         }
+    }
+
+    #[test]
+    fn words_of_two_splits_in_one_path_are_an_error() {
+        for path in ["train_test.parquet", "test/train.parquet", "test-corpus/train/0.parquet"] {
+            let message = layout(&[path], None).unwrap_err();
+            assert!(message.contains(path) && message.contains("words of two splits, `t"), "{message}");
+        }
+        assert_eq!(layout(&["eval/test.parquet"], Some("test")).unwrap(), ["eval/test.parquet"]);
     }
 
     fn layout(files: &[&str], split: Option<&str>) -> Result<Vec<String>, String> {

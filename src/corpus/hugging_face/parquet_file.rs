@@ -2,24 +2,22 @@
 
 use arrow::array::{ArrayRef, AsArray};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::schema::types::SchemaDescriptor;
 
 use super::columns::{Columns, Form};
 use super::layout::DataFile;
 use super::sounds::Sounds;
-use super::{HuggingFace, Reading};
+use super::{HuggingFace, Ids, Reading};
 use crate::corpus::corpus_table::Rows;
-use crate::corpus::table::parquet_file::guarded;
+use crate::corpus::regular_file::open_regular;
+use crate::corpus::table::parquet_file::{guarded, open_parquet};
 use crate::corpus::{CorpusError, Place};
 
 impl HuggingFace {
-    pub(super) fn read_parquet(&self, part: &DataFile, rows: &mut Rows) -> Result<(), CorpusError> {
+    /// Reads the rows of a file, and says what their ids are made of.
+    pub(super) fn read_parquet(&self, part: &DataFile, rows: &mut Rows) -> Result<Ids, CorpusError> {
         let path = &part.path;
-        let fail = |source| CorpusError::Read { path: path.clone(), source };
-        let file = std::fs::File::open(path).map_err(fail)?;
-        let sound_file = file.try_clone().map_err(fail)?;
-        let builder = guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
+        let builder = open_parquet(path)?;
         let columns = Columns::of(self, path, builder.schema(), rows)?;
         let schema = builder.parquet_schema();
         let audio_name = builder.schema().field(columns.audio).name().clone();
@@ -28,7 +26,7 @@ impl HuggingFace {
             let reason = format!("the column `{audio_name}` has no bytes in the Parquet schema");
             return Err(CorpusError::malformed(Place::whole(path), reason));
         }
-        let sounds = bytes_leaf.map(|leaf| Sounds::of(path, sound_file, builder.metadata(), leaf));
+        let sounds = bytes_leaf.map(|leaf| Sounds::of(path, open_regular(path)?, builder.metadata(), leaf));
         let mut sounds = sounds.transpose()?;
 
         let is_read = |root: usize| root == columns.audio || columns.others.iter().any(|other| other.number == root);
@@ -55,7 +53,7 @@ impl HuggingFace {
                 sounds.as_mut().map_or(Ok(None), Sounds::next_sound)
             })?;
         }
-        Ok(())
+        Ok(columns.ids(self.ids))
     }
 }
 

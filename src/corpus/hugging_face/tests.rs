@@ -256,13 +256,58 @@ fn rows_without_sound_or_id_are_named() {
         let file = made(vec![("audio", audio(binary(vec![bytes]), vec![path]))], plain());
         (read_with(&file.path, "").map(|table| table.audio(0).to_owned()).map_err(|error| error.to_string()), file)
     };
-    assert!(one(None, None).0.unwrap_err().contains("x.parquet`, row 1: the row has no sound"));
     assert!(one(None, Some("../x.wav")).0.unwrap_err().contains("leads out of the dataset's folder"));
     assert!(one(None, Some("https://x/y.wav")).0.unwrap_err().contains("is no file"));
     assert_eq!(one(None, Some("/x/y.wav")).0.unwrap(), "/x/y.wav");
     let (error, file) = one(Some(b"x"), None);
     assert!(error.unwrap_err().contains("write `ids: row`"));
     assert_eq!(read_with(&file.path, "ids: row").unwrap().id(0), "x-0");
+}
+
+#[test]
+fn a_row_without_sound_is_an_utterance_that_names_none() {
+    let bytes = || binary(vec![Some(b"x"), None]);
+    let file = made(vec![("audio", audio(bytes(), vec![Some("a.wav"), None]))], plain());
+    let table = read_with(&file.path, "").unwrap();
+    assert_eq!((ids(&table), table.audio(1)), (vec!["a", "x-1"], "x.parquet#null"));
+    let names: ArrayRef = Arc::new(StringArray::from(vec!["one", "two"]));
+    let file = made(vec![("id", names), ("audio", audio(bytes(), vec![None, None]))], plain());
+    let table = read_with(&file.path, "").unwrap();
+    assert_eq!((ids(&table), table.audio(1)), (vec!["one", "two"], "x.parquet#null"));
+}
+
+#[test]
+fn columns_that_every_dataset_has_are_renamed_or_left_out() {
+    let number: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let sounds = audio(binary(vec![Some(b"x")]), vec![Some("x.wav")]);
+    let reserved = ["key", "num_samples", "sample_rate"].map(|name| (name, number.clone()));
+    let file = made([("audio", sounds)].into_iter().chain(reserved).collect(), plain());
+    let table = read_with(&file.path, "").unwrap();
+    assert_eq!(table.extras().collect::<Vec<_>>(), [("source_key", Kind::Int64)]);
+}
+
+#[test]
+fn two_sounds_of_one_path_say_which_ids_tell_them_apart() {
+    let file =
+        made(vec![("audio", audio(binary(vec![Some(b"x"), Some(b"y")]), vec![Some("a.wav"), Some("a.wav")]))], plain());
+    let text = message(&file.path, "");
+    assert!(text.contains("row 2: the id `a`, the `path` of the sound, is also that of"), "{text}");
+    assert!(text.ends_with("row 1: write `ids: row`"), "{text}");
+    assert_eq!(ids(&read_with(&file.path, "ids: row").unwrap()), ["x-0", "x-1"]);
+}
+
+#[test]
+fn a_table_of_recordings_may_not_lead_out_of_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, table) in [
+        ("metadata.csv", "file_name,text\na.wav,a\n../../x.wav,b\n"),
+        ("metadata.jsonl", "{\"file_name\": \"a.wav\"}\n{\"file_name\": \"b/../../x.wav\"}\n"),
+    ] {
+        std::fs::write(folder.path().join(name), table).unwrap();
+        let text = message(folder.path(), "");
+        assert!(text.contains("leads out of the dataset's folder") && text.contains("line "), "{text}");
+        std::fs::remove_file(folder.path().join(name)).unwrap();
+    }
 }
 
 #[test]

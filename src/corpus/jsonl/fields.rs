@@ -6,10 +6,7 @@ use serde_json::Value as Json;
 
 use super::json_lines::put_json;
 use crate::corpus::CorpusError;
-use crate::corpus::corpus_table::Rows;
-
-/// Fields that many tools write and that say of the file what decoding it tells for certain.
-pub(in crate::corpus) const DECODED: [&str; 2] = ["sample_rate", "num_samples"];
+use crate::corpus::corpus_table::{Rows, carried_name};
 
 /// The column that a field fills, where the field `id` is the id.
 pub(in crate::corpus) fn column_of<'a>(field: &'a str, id: Option<&str>) -> &'a str {
@@ -23,14 +20,16 @@ pub(in crate::corpus) fn column_of<'a>(field: &'a str, id: Option<&str>) -> &'a 
     }
 }
 
-/// Fills the row at hand with fields, each in the column that `column` names; what decoding tells is left out.
+/// Fills the row at hand with fields, each in the column that carries what `column` names.
 pub(in crate::corpus) fn put_fields<'a>(
     rows: &mut Rows,
     fields: impl IntoIterator<Item = &'a (String, Json)>,
     column: impl Fn(&'a str) -> Cow<'a, str>,
 ) -> Result<(), CorpusError> {
-    for (field, json) in fields.into_iter().filter(|(field, _)| !DECODED.contains(&field.as_str())) {
-        let key = rows.column(&column(field))?;
+    for (field, json) in fields {
+        let name = column(field);
+        let Some(name) = carried_name(&name) else { continue };
+        let key = rows.column(&name)?;
         put_json(rows, key, json).map_err(|error| error.given_by(field))?;
     }
     Ok(())

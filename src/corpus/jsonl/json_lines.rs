@@ -2,7 +2,6 @@
 //! with gzip are known by their first bytes.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -12,11 +11,12 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::Value as Json;
 
 use crate::corpus::corpus_table::{Cell, ColumnKey, Rows, Value};
+use crate::corpus::regular_file::open_regular;
 use crate::corpus::{CorpusError, Place};
 
-/// The most bytes that a line may have: those of real manifests take some kilobytes, and a small gzip file could hold one
-/// that fills the memory.
-const MOST_LINE: u64 = 64 << 20;
+/// The most bytes that a line may have: those of real manifests take some kilobytes, a parsed line takes many times its
+/// bytes, and a small gzip file could hold one that fills the memory.
+const MOST_LINE: u64 = 4 << 20;
 
 /// A file with a JSON object a line, in gzip or not; blank lines are skipped.
 pub(in crate::corpus) struct JsonLines {
@@ -33,7 +33,7 @@ pub(in crate::corpus) type Line = (u64, Vec<(String, Json)>);
 impl JsonLines {
     pub(in crate::corpus) fn open(path: &Path) -> Result<Self, CorpusError> {
         let unread = |source| CorpusError::Read { path: path.to_owned(), source };
-        let mut file = BufReader::new(File::open(path).map_err(unread)?);
+        let mut file = BufReader::new(open_regular(path)?);
         let is_gzip = file.fill_buf().map_err(unread)?.starts_with(b"\x1f\x8b");
         let text: Box<dyn BufRead> =
             if is_gzip { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) };

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::lists::Line;
 use crate::corpus::CorpusError;
+use crate::corpus::regular_file::open_regular;
 
 /// From here on the size in a WAV header is what programs write that do not know it: sox, ffmpeg and Kaldi leave about
 /// 2^31 or 2^32 there when they write to a pipe.
@@ -40,7 +41,7 @@ impl Archives {
         let found = self.root.join(path);
         let archive = match self.open.take().filter(|open| open.path == path) {
             Some(open) => self.open.insert(open),
-            None => self.open.insert(Archive::open(path, &found).map_err(fail(found.clone()))?),
+            None => self.open.insert(Archive::open(path, &found)?),
         };
         let begins = offset.parse().ok().filter(|offset| *offset < archive.len);
         let begins = begins.ok_or_else(|| {
@@ -61,9 +62,9 @@ impl Archives {
 }
 
 impl Archive {
-    fn open(path: &str, found: &Path) -> io::Result<Self> {
-        let file = File::open(found)?;
-        let len = file.metadata()?.len();
+    fn open(path: &str, found: &Path) -> Result<Self, CorpusError> {
+        let file = open_regular(found)?;
+        let len = file.metadata().map_err(|source| CorpusError::Read { path: found.to_owned(), source })?.len();
         Ok(Self { path: path.to_owned(), file, len })
     }
 

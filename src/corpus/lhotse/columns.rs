@@ -1,20 +1,22 @@
 //! What Lhotse knows of an utterance, as columns of the corpus table.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value as Json};
 
 use super::manifest::{Cut, Supervision};
 use super::recording::Pick;
-use crate::corpus::corpus_table::{Cell, ColumnKey, RESERVED, Rows, STANDARD, Value};
+use crate::corpus::corpus_table::{Cell, ColumnKey, Rows, STANDARD, Value, carried_name};
 use crate::corpus::jsonl::json_lines::put_json;
 use crate::corpus::{CorpusError, Position};
 
 /// Columns that these readers fill themselves, beside the standard ones.
 const OWN: [&str; 5] = ["gender", "recording_id", "supervision_id", "supervisions", "alignment"];
 
-/// The column of a field with a name of its user's choice.
-fn column_name(field: &str) -> String {
-    let is_taken = field.is_empty() || [&STANDARD[..], &RESERVED, &OWN].iter().any(|names| names.contains(&field));
-    if is_taken { format!("source_{field}") } else { field.to_owned() }
+/// The column of a field with a name of its user's choice; none where it is left out.
+fn column_name(field: &str) -> Option<Cow<'_, str>> {
+    let is_taken = field.is_empty() || [&STANDARD[..], &OWN].iter().any(|names| names.contains(&field));
+    if is_taken { Some(Cow::Owned(format!("source_{field}"))) } else { carried_name(field) }
 }
 
 /// Whether a value says where data is, as of an array, an image or a second recording.
@@ -50,7 +52,8 @@ fn put_fields(rows: &mut Rows, fields: &Map<String, Json>) -> Result<(), CorpusE
         if json.is_null() || is_data(json) {
             continue;
         }
-        let mut key = rows.column(&column_name(field))?;
+        let Some(name) = column_name(field) else { continue };
+        let mut key = rows.column(&name)?;
         if rows.has(key) {
             // The cut has a field of this name as well.
             key = rows.column(&format!("supervision_{field}"))?;

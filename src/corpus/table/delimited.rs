@@ -1,12 +1,13 @@
 //! CSV and TSV.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
 
-use super::Table;
+use super::records_ahead::{EndlessRecord, Watched};
+use super::{AudioPaths, Table};
 use crate::corpus::corpus_table::{Cell, Rows};
+use crate::corpus::regular_file::open_regular;
 use crate::corpus::{CorpusError, Place, Position};
 
 /// What a quote means.
@@ -21,7 +22,7 @@ pub(in crate::corpus) enum Quoting {
 /// The records of a CSV or TSV file with a header, one at a time.
 pub(in crate::corpus) struct Records {
     path: PathBuf,
-    reader: csv::Reader<File>,
+    reader: csv::Reader<Watched>,
     /// The names of the columns.
     pub(in crate::corpus) header: Vec<String>,
     record: StringRecord,
@@ -29,9 +30,9 @@ pub(in crate::corpus) struct Records {
 
 impl Records {
     pub(in crate::corpus) fn open(path: &Path, quoting: Quoting, delimiter: char) -> Result<Self, CorpusError> {
-        let file = File::open(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })?;
-        let mut reader =
-            ReaderBuilder::new().delimiter(delimiter as u8).quoting(quoting == Quoting::Rfc4180).from_reader(file);
+        let (delimiter, has_quotes) = (delimiter as u8, quoting == Quoting::Rfc4180);
+        let file = Watched::new(open_regular(path)?, delimiter, has_quotes);
+        let mut reader = ReaderBuilder::new().delimiter(delimiter).quoting(has_quotes).from_reader(file);
         let header = reader.headers().map_err(|error| csv_error(path, error))?.iter().map(str::to_owned).collect();
         Ok(Self { path: path.to_owned(), reader, header, record: StringRecord::new() })
     }
@@ -56,6 +57,7 @@ impl Table {
         quoting: Quoting,
         delimiter: char,
         rows: &mut Rows,
+        paths: AudioPaths,
     ) -> Result<(), CorpusError> {
         let mut records = Records::open(path, quoting, delimiter)?;
         let keys = self.resolve(path, &records.header, rows)?;
@@ -64,7 +66,7 @@ impl Table {
             for (cell, keys) in record.iter().zip(&keys) {
                 keys.iter().try_for_each(|key| rows.put(*key, Cell::Untyped(cell)))?;
             }
-            rows.end()?;
+            paths.end(rows)?;
         }
         Ok(())
     }
@@ -77,6 +79,10 @@ fn csv_error(path: &Path, error: csv::Error) -> CorpusError {
         ErrorKind::UnequalLengths { expected_len, len, .. } => {
             CorpusError::RecordLength { place, expected: *expected_len, found: *len }
         }
+        ErrorKind::Io(io) => match io.get_ref().and_then(|inner| inner.downcast_ref::<EndlessRecord>()) {
+            Some(endless) => CorpusError::malformed(Place::line(path, endless.line()), endless.to_string()),
+            None => CorpusError::Csv { place, source: error },
+        },
         _ => CorpusError::Csv { place, source: error },
     }
 }
@@ -150,7 +156,38 @@ mod tests {
         assert!(twice.contains("`text` is given twice, the second time by `sentence`"), "{twice}");
         assert!(message("a.csv", "", "audio,x,x\na,1,2\n").contains("`x` is given twice"));
         assert!(message("a.csv", "", ",audio\n0,a\n").contains("without a name"));
-        assert!(message("a.csv", "", "audio,key\na,1\n").contains("source_key: key"));
+    }
+
+    #[test]
+    fn a_column_that_every_dataset_has_is_renamed_or_left_out() {
+        let table = read("a.csv", "", b"audio,key,num_samples,sample_rate,copy\na,k,5,8000,1\n").unwrap();
+        assert_eq!(table.extras().collect::<Vec<_>>(), [("source_key", Kind::String), ("source_copy", Kind::Int64)]);
+        let named = message("a.csv", "columns: { key: x }", "audio,x\na,1\n");
+        assert!(named.contains("every dataset has a column `key` of its own"), "{named}");
+    }
+
+    #[test]
+    fn a_quote_that_never_closes_is_an_error_of_the_record_where_it_opens() {
+        let open = message("a.csv", "", "audio,text\na.wav,x\n\nb.wav,\"hello\nc.wav,y\nd.wav,z\n");
+        assert!(open.contains("a.csv`, line 4: a quote opens in the record that begins here"), "{open}");
+        assert!(message("a.csv", "", "\u{feff}\"audio,text\na.wav,x\n").contains("line 1: a quote opens"));
+        for (name, whole) in [
+            ("a.csv", "audio,text\na.wav,\"he said \"\"no\"\"\""),
+            ("a.csv", "audio,text\na.wav,say \"no\n"),
+            ("a.csv", "audio,text\r\na.wav,\"\"\r\n"),
+            ("a.tsv", "audio\ttext\na.wav\t\"no\n"),
+        ] {
+            assert_eq!(read(name, "", whole.as_bytes()).unwrap().len(), 1, "{whole}");
+        }
+    }
+
+    #[test]
+    fn a_record_longer_than_any_is_an_error_of_its_line() {
+        let long = format!("audio,text\na.wav,x\nb.wav,\"{}", "y\n".repeat(1 << 20));
+        assert!(
+            message("a.csv", "", &long).contains("a.csv`, line 3: the record that begins here has more than 1 MiB")
+        );
+        assert!(message("a.tsv", "", &"y".repeat(2 << 20)).contains("line 1: the record that begins here"));
     }
 
     #[test]

@@ -1,20 +1,23 @@
 //! Parquet, a batch of rows at a time.
 
+use std::fs::File;
 use std::path::Path;
 
+use arrow::datatypes::DataType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::Table;
 use super::arrow_cells::{ArrowCells, target_type};
+use super::parquet_schema::check_nesting;
+use super::{AudioPaths, Table};
 use crate::corpus::corpus_table::Rows;
+use crate::corpus::regular_file::open_regular;
 use crate::corpus::{CorpusError, Position};
 use crate::isolation::isolated;
 
 impl Table {
-    pub(super) fn read_parquet(&self, path: &Path, rows: &mut Rows) -> Result<(), CorpusError> {
-        let file = std::fs::File::open(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })?;
-        let builder = guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
+    pub(super) fn read_parquet(&self, path: &Path, rows: &mut Rows, paths: AudioPaths) -> Result<(), CorpusError> {
+        let builder = open_parquet(path)?;
         let schema = builder.schema();
         let sources: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
         let resolved = self.resolve(path, &sources, rows)?;
@@ -25,7 +28,7 @@ impl Table {
             target_type(field.data_type()).ok_or_else(|| CorpusError::ColumnType {
                 path: path.to_owned(),
                 column: field.name().clone(),
-                kind: field.data_type().to_string(),
+                kind: type_name(field.data_type()),
             })?;
         }
         let names: Vec<&str> = read.iter().map(|column| sources[*column].as_str()).collect();
@@ -41,10 +44,29 @@ impl Table {
                 for (cells, keys) in columns.iter().zip(&keys) {
                     keys.iter().try_for_each(|key| rows.put(*key, cells.cell(row)))?;
                 }
-                rows.end()?;
+                paths.end(rows)?;
             }
         }
         Ok(())
+    }
+}
+
+/// A Parquet file whose footer is read.
+pub(in crate::corpus) fn open_parquet(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, CorpusError> {
+    let file = open_regular(path)?;
+    check_nesting(path, &file)?;
+    guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file))
+}
+
+/// The most letters of a type that a message shows.
+const MOST_LETTERS: usize = 200;
+
+/// A column's type for messages.
+pub(in crate::corpus) fn type_name(kind: &DataType) -> String {
+    let name = kind.to_string();
+    match name.char_indices().nth(MOST_LETTERS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name,
     }
 }
 
@@ -79,7 +101,7 @@ mod tests {
     fn read(settings: &str, columns: Vec<(&str, ArrayRef)>) -> Result<CorpusTable, CorpusError> {
         let folder = tempfile::tempdir().unwrap();
         let batch = RecordBatch::try_from_iter(columns).unwrap();
-        let file = std::fs::File::create(folder.path().join("a.parquet")).unwrap();
+        let file = File::create(folder.path().join("a.parquet")).unwrap();
         let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
         writer.write(&batch).unwrap();
         writer.close().unwrap();
@@ -127,6 +149,13 @@ mod tests {
     fn a_nested_column_is_refused_by_name() {
         let message = read("", vec![("audio", paths()), ("tokens", lists())]).unwrap_err().to_string();
         assert!(message.contains("the column `tokens` is of type List") && message.contains("`drop`"), "{message}");
+    }
+
+    #[test]
+    fn a_long_type_is_cut_in_messages() {
+        let field = |kind| vec![arrow::datatypes::Field::new("ä", kind, true)].into();
+        let deep = (0..60).fold(DataType::Utf8, |kind, _| DataType::Struct(field(kind)));
+        assert_eq!((type_name(&deep).chars().count(), type_name(&DataType::Utf8)), (201, "Utf8".to_owned()));
     }
 
     #[test]

@@ -213,15 +213,15 @@ impl Fields {
 }
 
 /// A reader of Thrift's compact protocol that keeps nothing.
-struct Thrift<R> {
-    bytes: R,
+pub(crate) struct Thrift<R> {
+    pub(crate) bytes: R,
     /// How many bytes were read.
-    read: u64,
+    pub(crate) read: u64,
 }
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy)]
-enum Form {
+pub(crate) enum Form {
     True,
     False,
     Byte,
@@ -272,13 +272,13 @@ impl<R: Read> Thrift<R> {
     }
 
     /// A signed number, whose lowest bit is its sign.
-    fn int(&mut self) -> io::Result<i64> {
+    pub(crate) fn int(&mut self) -> io::Result<i64> {
         let value = self.varint()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
     /// The next field's number, which may count from `last`, and its form; none at the end of the struct.
-    fn field(&mut self, last: i64) -> io::Result<Option<(i64, Form)>> {
+    pub(crate) fn field(&mut self, last: i64) -> io::Result<Option<(i64, Form)>> {
         let head = self.byte()?;
         if head == 0 {
             return Ok(None);
@@ -288,6 +288,13 @@ impl<R: Read> Thrift<R> {
         Ok(Some((id, form)))
     }
 
+    /// How many elements a list says it has, and their form.
+    pub(crate) fn list(&mut self) -> io::Result<(u64, Form)> {
+        let head = self.byte()?;
+        let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
+        Ok((count, Form::of(head & 0x0f)?))
+    }
+
     fn pass_bytes(&mut self, length: u64) -> io::Result<()> {
         let passed = io::copy(&mut self.bytes.by_ref().take(length), &mut io::sink())?;
         self.read += passed;
@@ -295,7 +302,7 @@ impl<R: Read> Thrift<R> {
     }
 
     /// Passes over a value. Each element takes a byte at least, so that claimed numbers of them end with the header.
-    fn pass(&mut self, form: Form, depth: u8) -> io::Result<()> {
+    pub(crate) fn pass(&mut self, form: Form, depth: u8) -> io::Result<()> {
         if depth > MOST_DEPTH {
             return Err(io::ErrorKind::InvalidData.into());
         }
@@ -309,9 +316,7 @@ impl<R: Read> Thrift<R> {
                 self.pass_bytes(length)
             }
             Form::List => {
-                let head = self.byte()?;
-                let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
-                let form = Form::of(head & 0x0f)?;
+                let (count, form) = self.list()?;
                 (0..count).try_for_each(|_| self.pass_element(form, depth))
             }
             Form::Map => {
