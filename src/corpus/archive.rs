@@ -159,20 +159,15 @@ impl Members {
     /// Checks that data of `length` bytes from `offset` lies within the file, and moves on to the header after it.
     fn pass(&mut self, at: u64, name: &str, offset: u64, length: u64) -> Result<(), CorpusError> {
         let end = length.checked_next_multiple_of(BLOCK).and_then(|padded| offset.checked_add(padded));
-        match end.filter(|end| *end <= self.length) {
-            Some(end) => {
-                self.next = end;
-                Ok(())
-            }
-            None => {
-                let there = self.length.saturating_sub(offset);
-                let reason = format!(
-                    "`{name}` should have {length} bytes, but the archive ends {there} bytes after its header: it is cut \
-                     off or damaged"
-                );
-                Err(self.malformed(at, reason))
-            }
+        if let Some(end) = end.filter(|end| *end <= self.length) {
+            self.next = end;
+            return Ok(());
         }
+        let there = self.length.saturating_sub(offset);
+        let reason = format!(
+            "`{name}` should have {length} bytes, but the archive ends {there} bytes after its header: it is cut off or damaged"
+        );
+        Err(self.malformed(at, reason))
     }
 
     fn next_member(&mut self) -> Result<Option<Member>, CorpusError> {
@@ -411,7 +406,7 @@ mod tests {
     fn an_archive_ends_with_zeros_alone() {
         let bytes = archive(&[("a.txt", b"hello"), ("b.wav", &[1; 1000])]);
         assert_eq!(list(&bytes[..bytes.len() - 512]).unwrap().len(), 2);
-        assert_eq!(list(&[&bytes[..], &[0; 100_000]].concat()).unwrap().len(), 2);
+        assert_eq!(list(&[&bytes[..], &vec![0; 100_000]].concat()).unwrap().len(), 2);
         let cut = message(&bytes[..bytes.len() - 1024]);
         assert!(cut.contains("byte 2560: the archive ends without its end mark"), "{cut}");
         assert!(message(b"").contains("byte 0: the archive ends without its end mark"));

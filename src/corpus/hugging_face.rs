@@ -181,16 +181,16 @@ impl Reading<'_> {
                 Some(Value::String(path)) if !path.is_empty() => Some(path),
                 _ => None,
             };
-            self.put_sound(sound(row)?, path)?;
+            self.put_sound(sound(row)?.as_deref(), path)?;
             self.rows.end()?;
         }
         Ok(())
     }
 
     /// Fills the columns that come of the sound.
-    fn put_sound(&mut self, sound: Option<String>, path: Option<&str>) -> Result<(), CorpusError> {
+    fn put_sound(&mut self, sound: Option<&str>, path: Option<&str>) -> Result<(), CorpusError> {
         let fail = |reason: String| Err(CorpusError::malformed(self.rows.place(), reason));
-        let audio = match (&sound, path) {
+        let audio = match (sound, path) {
             (Some(place), _) => format!("{}#{place}", self.part.below),
             (None, Some(path)) if path.contains("://") => {
                 return fail(format!(

@@ -147,7 +147,9 @@ fn check(shards: &BTreeMap<Number, Shard>) -> Result<(), String> {
         };
         must_have(CUTS, "jsonl.gz", shard.cuts.is_some());
         must_have(RECORDING, "tar", shard.recording.is_some());
-        fields.iter().for_each(|field| must_have(field, "jsonl.gz", shard.fields.contains_key(*field)));
+        for field in fields {
+            must_have(field, "jsonl.gz", shard.fields.contains_key(field));
+        }
     }
     let more = missing.len().saturating_sub(MOST_NAMED);
     missing.truncate(MOST_NAMED);

@@ -182,7 +182,6 @@ impl Webdataset {
             _ if self.text.as_ref().is_some_and(|text| text.trim_start_matches('.').to_lowercase() == extension) => {
                 "text"
             }
-            "json" | "jsn" => return None,
             "txt" | "text" | "transcript" if self.text.is_some() => "source_text",
             "txt" | "text" | "transcript" => "text",
             "lang" | "language" => "language",
@@ -227,7 +226,7 @@ impl Webdataset {
             let agrees = match json {
                 Json::Null => true,
                 Json::String(string) => string.trim() == said.text,
-                other => other.to_string() == said.text,
+                other => *other.to_string() == *said.text,
             };
             if !agrees {
                 differs = Some(field.clone());
@@ -440,7 +439,7 @@ mod tests {
         assert!(message("", &[wav, ("a.json", b"[1]")]).contains("expected a JSON object"));
         assert!(message("", &[wav, ("a.json", br#"{"n": 1, "n": 2}"#)]).contains("`n` is given twice"));
         assert!(message("", &[wav, ("a.txt", b"\xff")]).contains("byte 1024: `a.txt`: no UTF-8 text"));
-        assert!(message("", &[wav, ("a.txt", &[b'a'; (1 << 20) + 1])]).contains("at most 1048576 are read"));
+        assert!(message("", &[wav, ("a.txt", &vec![b'a'; (1 << 20) + 1])]).contains("at most 1048576 are read"));
         assert!(message("", &[wav, ("b.txt", b"x")]).contains("byte 1024: the sample `b` has no audio; it has `txt`"));
         assert!(
             message("", &[wav, ("b.wav", b"x"), ("a.txt", b"x")]).contains("byte 2048: the sample `a` has no audio")

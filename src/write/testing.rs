@@ -224,7 +224,7 @@ fn owned(index: usize, schema: &RowSchema) -> OwnedRow {
         extras: vec![
             if index % 3 == 1 { Value::Null } else { Value::Float64(index as f64 / 7.0) },
             if index % 4 == 1 { Value::Null } else { Value::Int64(i64::MAX - index as i64) },
-            if index % 5 == 1 { Value::Null } else { Value::Boolean(index % 2 == 0) },
+            if index % 5 == 1 { Value::Null } else { Value::Boolean(index.is_multiple_of(2)) },
             if index % 6 == 1 { Value::Null } else { Value::String("a, \"b\"\tc") },
         ],
         sound: vec![channels as f64, -23.1 - index as f64 / 3.0],

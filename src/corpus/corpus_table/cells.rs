@@ -290,7 +290,9 @@ fn narrowest(name: PlSmallStr, numbers: &[Option<Number>]) -> Cells {
     let is_long = |number: &Number| matches!(number, Number::Int(int) if int.unsigned_abs() > EXACT_IN_DOUBLE);
     if numbers.iter().flatten().any(is_long) {
         let mut strings = StringChunkedBuilder::new(name, numbers.len());
-        numbers.iter().for_each(|number| strings.append_option(number.map(Number::text)));
+        for number in numbers {
+            strings.append_option(number.map(Number::text));
+        }
         return Cells::String(strings.finish());
     }
     let mut floats = PrimitiveChunkedBuilder::<Float64Type>::new(name, numbers.len());

@@ -245,14 +245,15 @@ impl<'a> OtherCells<'a> {
             (JsonCells::Flat(cells), Some(classes)) => match cells.value(row) {
                 // -1 is `datasets`' word for no label.
                 Value::Null | Value::Int64(-1) => Value::Null,
-                Value::Int64(class) => match usize::try_from(class).ok().and_then(|class| classes.get(class)) {
-                    Some(name) => Value::String(name),
-                    None => {
+                Value::Int64(class) => {
+                    let name = usize::try_from(class).ok().and_then(|class| classes.get(class));
+                    let Some(name) = name else {
                         let column = self.column.name.clone();
                         let (value, wanted) = (format!("`{class}`"), "the number of one of its classes, or -1");
                         return Err(CorpusError::BadValue { place: rows.place(), column, value, wanted });
-                    }
-                },
+                    };
+                    Value::String(name)
+                }
                 other => other,
             },
             (cells, _) => match cells.json(row) {

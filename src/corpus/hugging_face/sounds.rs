@@ -16,6 +16,9 @@ use crate::load::parquet_page::{
     Codec, Encoding, Hybrid, Levels, Page, PageError, PageHeader, PageKind, PageReference, Stretch,
 };
 
+/// The definition levels of a page.
+type PageLevels = Hybrid<Vec<u8>>;
+
 /// The sounds of a file, row by row.
 pub(super) struct Sounds {
     path: PathBuf,
@@ -175,7 +178,7 @@ impl Sounds {
         nulls: Option<u64>,
         encoding: Encoding,
         levels: Levels,
-    ) -> Result<(Option<Hybrid<Vec<u8>>>, Values), PageError> {
+    ) -> Result<(Option<PageLevels>, Values), PageError> {
         let Chunk { end, codec, .. } = self.chunk;
         let dictionary = match encoding {
             Encoding::Plain => None,
@@ -269,7 +272,7 @@ impl Chunk {
         let negative = |_| "a column chunk at a negative place".to_owned();
         let at = u64::try_from(dictionary.unwrap_or(chunk.data_page_offset())).map_err(negative)?;
         let length = u64::try_from(chunk.compressed_size()).map_err(negative)?;
-        let nulls = chunk.statistics().and_then(|statistics| statistics.null_count_opt());
+        let nulls = chunk.statistics().and_then(parquet::file::statistics::Statistics::null_count_opt);
         let end = at.checked_add(length).ok_or_else(|| "a column chunk without an end".to_owned())?;
         Ok(Self { at, end, rows, codec, may_be_null: level > 0 && nulls != Some(0) })
     }

@@ -27,7 +27,8 @@ pub(super) struct Source {
     #[serde(rename = "type")]
     kind: String,
     channels: Channels,
-    source: String,
+    #[serde(rename = "source")]
+    place: String,
 }
 
 /// A recording's channels, all or one, within one of its sources.
@@ -106,7 +107,7 @@ pub(super) struct Sound {
 impl Sound {
     fn of(&self, source: &Source, place: &Place) -> Result<String, CorpusError> {
         let malformed = |reason: String| CorpusError::malformed(place.clone(), reason);
-        let text = source.source.as_str();
+        let text = source.place.as_str();
         match source.kind.as_str() {
             // A file of such a name would be run as a command.
             "file" | "url" if text.trim_end().ends_with('|') => {
@@ -146,12 +147,10 @@ impl Sound {
         };
         let path = self.root.join(tar);
         let member = archive::member_at(&path, from)?;
-        match member.filter(|member| member.offset.checked_add(member.length).is_some_and(|end| end <= to)) {
-            Some(member) => Ok(archive::reference(tar, &member)),
-            None => {
-                let reason = format!("no member of the archive lies between here and byte {to}, as {place} says");
-                Err(CorpusError::malformed(Place::byte(&path, from), reason))
-            }
-        }
+        let within = |member: &archive::Member| member.offset.checked_add(member.length).is_some_and(|end| end <= to);
+        let reason = || format!("no member of the archive lies between here and byte {to}, as {place} says");
+        let member = member.filter(within);
+        let member = member.ok_or_else(|| CorpusError::malformed(Place::byte(&path, from), reason()))?;
+        Ok(archive::reference(tar, &member))
     }
 }
