@@ -147,8 +147,8 @@ fn check(shards: &BTreeMap<Number, Shard>) -> Result<(), String> {
         };
         must_have(CUTS, "jsonl.gz", shard.cuts.is_some());
         must_have(RECORDING, "tar", shard.recording.is_some());
-        for field in fields {
-            must_have(field, "jsonl.gz", shard.fields.contains_key(field));
+        for field in &fields {
+            must_have(field, "jsonl.gz", shard.fields.contains_key(*field));
         }
     }
     let more = missing.len().saturating_sub(MOST_NAMED);
