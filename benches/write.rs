@@ -142,9 +142,9 @@ fn beside_peers() {
         Cell { frames: frames as u32, bytes: bytes(row, frames * BINS * 4), ..Cell::default() }
     };
     let cells: Vec<Cell> = if of_sound { Vec::new() } else { (0..rows).map(cell).collect() };
-    // Ten seconds of FLAC at 16 kHz take about so much.
+    // Ten seconds of the peers' FLAC take about so much.
     let audio: Vec<Vec<u8>> =
-        if of_sound { (0..rows).map(|row| bytes(row, 15_000 + row * 7919 % 15_000)).collect() } else { Vec::new() };
+        if of_sound { (0..rows).map(|row| bytes(row, 150_000 + row * 7919 % 135_000)).collect() } else { Vec::new() };
     let total = cells.iter().map(|cell| cell.bytes.len()).chain(audio.iter().map(Vec::len)).sum::<usize>();
     for (name, row) in FORMATS.into_iter().filter(|(name, _)| !name.contains(' ')) {
         let format: Format = serde_json::from_str(row).expect("a valid row");
