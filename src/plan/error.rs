@@ -93,7 +93,7 @@ pub enum PlanError {
         id: String,
     },
     /// No utterance is left.
-    #[error("no utterance is left: `select` takes none of the corpus's rows")]
+    #[error("no utterance is left: `exclude` and `select` leave none of the corpus's rows")]
     NothingSelected,
     /// A recording's header could not be read for reasons that are not its own: the plan would depend on them.
     #[error("{} cannot be read now", path.display())]
