@@ -26,7 +26,7 @@ use crate::manifest::{Dtype, FileEntry, ShardEntry};
 
 use read::Utterances;
 
-/// Kaldi archives and lists: open in Kaldi, ESPnet, kaldiio and `kaldi_native_io`.
+/// Kaldi archives and lists, as Kaldi and ESPnet read them: open in kaldiio and `kaldi_native_io`.
 ///
 /// A shard has an archive for each feature column, `data/feats.00000.ark` and so on, of a split `data/train/feats.00000.ark`. `feats`
 /// is the column `features`, or else the only one that has bins; others keep their names. Cells are float matrices, or

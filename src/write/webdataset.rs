@@ -22,7 +22,7 @@ use crate::manifest::Dtype;
 
 use read::Samples;
 
-/// WebDataset: opens in webdataset, Hugging Face `datasets`, Megatron Energon, DALI and everything that reads tar archives.
+/// WebDataset: opens in webdataset, Hugging Face `datasets` and everything that reads tar archives.
 ///
 /// A shard is `data/part-00000.tar`, of a split `data/train-00000.tar`. A row is one sample: `<key>.json` with its texts and
 /// numbers, `<key>.txt` with what is said (empty where that is not known: `datasets` wants the same members in every sample),
