@@ -61,6 +61,7 @@ golden: ## Remake the reference outputs of the peers (downloads several GB of wh
 	@test -x "$(VENVS)/interop-venv/bin/python" || python3 -m venv "$(VENVS)/interop-venv"
 	"$(VENVS)/interop-venv/bin/pip" install --quiet --requirement benches/peers/requirements-interop.txt --requirement benches/peers/requirements-lhotse.txt
 	"$(VENVS)/interop-venv/bin/python" fixtures/golden/corpora.py
+	"$(VENVS)/interop-venv/bin/python" fixtures/golden/corpora/hugging_face.py fixtures/hugging_face
 
 docs: setup ## Remake the pages of docs/ that come from the code
 	cargo build --quiet

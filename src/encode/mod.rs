@@ -74,6 +74,9 @@ pub enum AudioCodec {
 }
 
 impl AudioCodec {
+    /// Every codec.
+    pub const ALL: [Self; 4] = [Self::Flac, Self::Wav, Self::Opus, Self::Vorbis];
+
     /// Its word in the pipeline file.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -8,6 +8,7 @@ use arrow::array::RecordBatch;
 use thiserror::Error;
 
 use crate::audio::Hertz;
+use crate::encode::AudioCodec;
 use crate::manifest::{ColumnSchema, Dtype, FileEntry, ShardEntry};
 use crate::value::{Kind, Value};
 
@@ -126,14 +127,11 @@ pub struct AudioColumn {
 }
 
 impl AudioColumn {
-    /// The codecs of sound in cells, each with the ending of files that hold it.
-    pub const CODECS: [(&'static str, &'static str); 4] =
-        [("flac", "flac"), ("wav", "wav"), ("opus", "opus"), ("vorbis", "ogg")];
-
     /// The ending of a file that holds such a cell.
     #[must_use]
     pub fn extension(&self) -> &'static str {
-        Self::CODECS.iter().find(|(codec, _)| *codec == self.codec).map_or("bin", |(_, extension)| extension)
+        let codec = AudioCodec::ALL.into_iter().find(|codec| codec.name() == self.codec);
+        codec.map_or("bin", AudioCodec::extension)
     }
 }
 
@@ -156,6 +154,18 @@ impl RowSchema {
     pub fn repeated(&self) -> Option<String> {
         let mut seen = HashSet::new();
         self.describe().into_iter().map(|column| column.name).find(|name| !seen.insert(name.clone()))
+    }
+
+    /// The feature column that is meant where a format has one matrix a row: `features`, or else the only one.
+    #[must_use]
+    pub fn matrix(&self) -> Option<usize> {
+        let matrices = || {
+            let columns = self.features.iter().enumerate();
+            columns.filter(|(_, column)| column.bins.is_some() && column.channels == CellChannels::One)
+        };
+        let named = matrices().find(|(_, column)| column.name == "features");
+        let only = matrices().next().filter(|_| matrices().count() == 1);
+        named.or(only).map(|(place, _)| place)
     }
 
     /// Whether every column of integers with a scale can have one: for each channel of a cell it would be another.
@@ -233,7 +243,7 @@ impl RowSchema {
                 counted.insert(column.frames_name());
                 counted.extend(column.scale_name());
                 schema.features.push(column);
-            } else if AudioColumn::CODECS.iter().any(|(codec, _)| codec == dtype) {
+            } else if AudioCodec::ALL.iter().any(|codec| codec.name() == dtype) {
                 schema.audio.push(AudioColumn { name, codec: dtype.clone() });
             } else if dtype == Number::Int32.name() {
                 schema.sound.push(SoundColumn { name, number: Number::Int32, unit });

@@ -119,19 +119,11 @@ impl WriteShards for KaldiArk {
 
 /// The archives' names: of each feature column, then of the sound.
 fn archives(schema: &RowSchema) -> Vec<String> {
-    let feats = feats(schema);
+    let feats = schema.matrix();
     let features = schema.features.iter().enumerate();
     let names =
         features.map(|(place, column)| if Some(place) == feats { "feats".to_owned() } else { column.name.clone() });
     names.chain(schema.audio.iter().map(|_| "wav".to_owned())).collect()
-}
-
-/// The column that Kaldi knows as features.
-fn feats(schema: &RowSchema) -> Option<usize> {
-    let matrices = || schema.features.iter().enumerate().filter(|(_, column)| column.bins.is_some());
-    let named = matrices().find(|(_, column)| column.name == "features");
-    let only = matrices().next().filter(|_| matrices().count() == 1);
-    named.or(only).map(|(place, _)| place)
 }
 
 /// A key or a speaker as a word: Kaldi's lists have one to a column.

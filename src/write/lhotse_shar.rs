@@ -13,7 +13,7 @@ use flate2::{Compression, GzBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contract::{Batches, CellChannels, FormatError, Row, RowSchema, WriteError, WriteRows, WriteShards};
+use super::contract::{Batches, FormatError, Row, RowSchema, WriteError, WriteRows, WriteShards};
 use super::rows_back::{Wanted, batches};
 use super::tar_member::TarWriter;
 use super::{ShardFile, ShardName, npy, unlike};
@@ -134,13 +134,7 @@ enum Kind {
 
 /// The fields of a dataset: its sound, its features.
 fn fields(schema: &RowSchema) -> Vec<Field> {
-    let matrices = || {
-        let columns = schema.features.iter().enumerate();
-        columns.filter(|(_, column)| column.bins.is_some() && column.channels == CellChannels::One)
-    };
-    let named = matrices().find(|(_, column)| column.name == "features");
-    let only = matrices().next().filter(|_| matrices().count() == 1);
-    let features = named.or(only).map(|(place, _)| place);
+    let features = schema.matrix();
     let field = |name: &str, kind| Field { name: name.to_owned(), kind };
     let sound = (0..schema.audio.len()).map(|place| field("recording", Kind::Recording(place)));
     let arrays = schema.features.iter().enumerate().map(|(place, column)| {

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contract::{Batches, FormatError, RowSchema, WriteError, WriteRows, WriteShards};
-use super::{ShardFile, ShardName};
+use super::{ShardFile, ShardName, unlike};
 use crate::family::Member;
 use crate::manifest::Dtype;
 
@@ -94,10 +94,6 @@ impl WriteShards for Safetensors {
         let [tensors, lines] = files else { return Err(unlike(files.len())) };
         open(schema, tensors, lines, columns)
     }
-}
-
-fn unlike(files: usize) -> WriteError {
-    WriteError::Damaged(format!("a shard of this format has two files, not {files}"))
 }
 
 /// What safetensors calls a type.

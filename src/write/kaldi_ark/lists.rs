@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use super::read::RowLine;
-use super::{archives, feats, word};
+use super::{archives, word};
 use crate::manifest::{FileEntry, ShardEntry};
 use crate::write::contract::{RowSchema, WriteError};
 use crate::write::rows_back::next_line;
@@ -54,7 +54,7 @@ fn write_part(
     }
     places.sort_unstable_by(|one, other| one.key.as_bytes().cmp(other.key.as_bytes()));
 
-    let frames = feats(schema).map(|place| &schema.features[place]);
+    let frames = schema.matrix().map(|place| &schema.features[place]);
     let mut lists = Lists { folder, part, open: BTreeMap::new() };
     let mut speakers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for (number, place) in places.iter().enumerate() {
