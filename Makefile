@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup run test check bench golden docs peers python interop install
+.PHONY: help setup libtorch run test check bench golden docs peers python interop install
 
 # The Debian packages that the build needs, as tool:package. libopus is built from the source in its crate.
 TOOLS := cc:gcc c++:g++ cmake:cmake
@@ -21,21 +21,32 @@ setup: ## Install what the build needs (a C compiler and cmake); does nothing wh
 	fi; \
 	command -v cargo >/dev/null || { echo 'wavemill needs Rust: see rustup.rs' >&2; exit 1; }
 
+# The feature `tch` finds libtorch by LIBTORCH, and where that is not set by cargo's settings of this checkout.
+libtorch: python ## Fetch libtorch for the feature `tch` (0.5 GB, once), unless LIBTORCH is set
+	@if [ -z "$${LIBTORCH:-}" ]; then \
+		prefix="$(VENVS)/libtorch-2.13.0"; \
+		[ -f "$$prefix/build-version" ] || python3 .ci/libtorch.py "$$prefix"; \
+		settings="$$(printf '# Made by `make libtorch`.\n[env]\nLIBTORCH = "%s"' "$$prefix")"; \
+		mkdir -p .cargo; \
+		[ "$$(cat .cargo/config.toml 2>/dev/null)" = "$$settings" ] || printf '%s\n' "$$settings" > .cargo/config.toml; \
+	fi
+
 run: setup ## Make a dataset of the bundled sample corpus and show it
 	cargo build --quiet
 	cargo run --quiet -- run pipelines/sample.yaml --out out/sample
 	cargo run --quiet -- inspect out/sample
 	cargo run --quiet -- inspect out/sample alba-01
 
-test: setup ## Run every test
+test: setup libtorch ## Run every test, those of the feature `tch` among them
 	@if cargo nextest --version >/dev/null 2>&1; \
-	then cargo nextest run --no-fail-fast --status-level fail; \
-	else cargo test --no-fail-fast --lib --tests; fi
-	cargo test --doc
+	then cargo nextest run --features tch --no-fail-fast --status-level fail; \
+	else cargo test --features tch --no-fail-fast --lib --tests; fi
+	cargo test --features tch --doc
 
-check: setup ## Check format and lints, as CI does
+check: setup libtorch ## Check format and lints, as CI does
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --features tch -- -D warnings
 
 bench: setup ## Measure the hot functions, then resampling, features, augmentations and writers in turn with their peers (large wheels)
 	cargo bench
