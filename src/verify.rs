@@ -10,11 +10,12 @@ use arrow::datatypes::Int32Type;
 
 use crate::error::chain;
 use crate::manifest::{
-    DatasetFolder, FileEntry, Join, Manifest, ManifestError, Reject, ShardEntry, ShardRecord, Totals,
+    Checksums, DatasetFolder, FileEntry, Join, Manifest, ManifestError, Reject, RowChecksums, ShardEntry, ShardRecord,
+    Totals,
 };
 use crate::pipeline::Pipeline;
 use crate::plan::{PlanFile, PlanHead, PlannedRow, row_key, segment_id};
-use crate::write::{CellChannels, FeatureColumn, NUM_CHANNELS, ROW_COLUMNS, RowSchema, ShardFile};
+use crate::write::{CellChannels, FeatureColumn, NUM_CHANNELS, ROW_COLUMNS, RowSchema, ShardFile, row_checksum};
 
 /// One thing that is wrong with a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,6 +191,16 @@ impl Check<'_> {
                 self.note(place.clone(), format!("`{column}` has frame counts of {} rows, not {rows}", frames.len()));
             }
         }
+        if record.checksums.is_empty() {
+            return;
+        }
+        let cells = record.checksums.cells.iter().map(|(column, checksums)| (format!("`{column}`"), checksums));
+        for (what, checksums) in cells.chain([("what is beside the cells".to_owned(), &record.checksums.rows)]) {
+            if checksums.0.len() != rows {
+                let message = format!("{what} has checksums of {} rows, not {rows}", checksums.0.len());
+                self.note(place.clone(), message);
+            }
+        }
     }
 
     /// Size and checksum of a file; whether it can be read further.
@@ -237,6 +248,9 @@ impl Check<'_> {
                 if let Some(message) = wrong_cells(&batch, column, record, first) {
                     return self.note(place, message);
                 }
+            }
+            if let Some(message) = wrong_checksums(&batch, schema, &record.checksums, first) {
+                return self.note(place, message);
             }
         }
         if let Some(planned) = expected.unmet() {
@@ -369,6 +383,33 @@ fn wrong_cells(batch: &RecordBatch, column: &FeatureColumn, record: &ShardRecord
         let found = cells.value(row).len() as u64 / frame_bytes.max(1);
         if found != count {
             return Some(format!("the cell of `{name}` in row {at} holds {found} frames, not {count}"));
+        }
+    }
+    None
+}
+
+/// Which row of a batch, whose first is row `first` of the shard, is not the one that its checksums were made of.
+fn wrong_checksums(batch: &RecordBatch, schema: &RowSchema, checksums: &RowChecksums, first: usize) -> Option<String> {
+    if checksums.is_empty() {
+        return None;
+    }
+    let rows = match row_checksum::of_batch(batch, schema) {
+        Ok(rows) => rows,
+        Err(error) => return Some(chain(&error)),
+    };
+    let differs = |recorded: &Checksums, row, found| recorded.0.get(first + row) != Some(&found);
+    if let Some((row, _)) = rows.into_iter().enumerate().find(|(row, found)| differs(&checksums.rows, *row, *found)) {
+        return Some(format!("what is beside the cells of row {} is not what its checksum was made of", first + row));
+    }
+    let features = schema.features.iter().map(|column| &column.name);
+    for name in features.chain(schema.audio.iter().map(|column| &column.name)) {
+        let cells = batch.column_by_name(name).and_then(|cells| cells.as_binary_opt::<i64>());
+        let (Some(cells), Some(recorded)) = (cells, checksums.cells.get(name)) else {
+            return Some(format!("there is no column `{name}` with its checksums"));
+        };
+        let mut found = (0..batch.num_rows()).map(|row| (row, row_checksum::of_cell(cells.value(row))));
+        if let Some((row, _)) = found.find(|(row, found)| differs(recorded, *row, *found)) {
+            return Some(format!("the cell of `{name}` in row {} is not what its checksum was made of", first + row));
         }
     }
     None

@@ -169,3 +169,39 @@ fn a_damaged_dataset_is_found_out() {
     }
     assert_eq!(verify().status.code(), Some(0));
 }
+
+#[test]
+fn a_row_that_is_not_the_one_of_its_checksum_is_found_out() {
+    let test = CorpusTest::on_sample();
+    let outcome = test.run(&pipeline(), &[]).expect_rows(12);
+    let out = test.out().display().to_string();
+    let record = outcome.dataset.record(0);
+    let written: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    let column = written["checksums"]["cells"].as_object().unwrap().keys().next().unwrap().clone();
+    let wrong = |checksums: &serde_json::Value| {
+        let digits = checksums.as_str().unwrap();
+        format!("{}{}", if digits.starts_with('0') { '1' } else { '0' }, &digits[1..])
+    };
+    let mut rows = written.clone();
+    rows["checksums"]["rows"] = wrong(&written["checksums"]["rows"]).into();
+    let mut cells = written.clone();
+    cells["checksums"]["cells"][&column] = wrong(&written["checksums"]["cells"][&column]).into();
+    let mut short = written.clone();
+    short["checksums"]["rows"] = written["checksums"]["rows"].as_str().unwrap()[16..].into();
+    for (edited, complaint) in [
+        (rows, "beside the cells of row 0".to_owned()),
+        (cells, format!("the cell of `{column}` in row 0")),
+        (short, "has checksums of".to_owned()),
+    ] {
+        fs::write(&record, edited.to_string()).unwrap();
+        let found = wavemill(&["verify", &out]).output().unwrap();
+        let findings = String::from_utf8_lossy(&[found.stdout, found.stderr].concat()).into_owned();
+        assert_eq!(found.status.code(), Some(5), "{findings}");
+        assert!(findings.contains(&complaint), "`{complaint}` is not in:\n{findings}");
+    }
+    // Records of wavemill's first versions have no checksums of rows.
+    let mut without = written;
+    without.as_object_mut().unwrap().remove("checksums");
+    fs::write(&record, without.to_string()).unwrap();
+    assert_eq!(wavemill(&["verify", &out]).status().unwrap().code(), Some(0));
+}

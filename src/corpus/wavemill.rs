@@ -2,23 +2,22 @@
 
 mod dataset;
 
-use std::path::{Component, Path};
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
+use arrow::array::ArrayRef;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::dataset::{Dataset, RowError};
-use super::corpus_table::{Cell, ColumnKey, CorpusTable, Rows, Value};
+use super::corpus_table::{Cell, ColumnKey, CorpusTable, Rows};
 use super::{CorpusError, Place, Position, ReadCorpus};
 use crate::error::chain;
 use crate::family::Member;
 use crate::manifest::{DatasetFolder, Manifest};
 use crate::variables::{Template, Variables};
-use crate::write::{ROW_COLUMNS, RowSchema, Write};
+use crate::write::{ROW_COLUMNS, RowSchema, Write, value_at};
 
 /// A dataset of wavemill, in any of its formats: to make other features of its sound, or to write it in another format.
 ///
@@ -74,10 +73,7 @@ impl ReadCorpus for Wavemill {
         let place = Place::whole(&folder.manifest());
         let wrong = |reason: String| CorpusError::malformed(place.clone(), reason);
         let manifest = Manifest::read(&folder).map_err(|error| wrong(chain(&error)))?;
-        let format: Write = manifest
-            .pipeline
-            .get("write")
-            .and_then(|write| serde_json::from_value(write.clone()).ok())
+        let format = Write::of(&manifest)
             .ok_or_else(|| wrong("its `pipeline.write` names no format of this version".to_owned()))?;
         let schema =
             RowSchema::of(&manifest.schema).ok_or_else(|| wrong("its `schema` is none of this version".to_owned()))?;
@@ -90,10 +86,6 @@ impl ReadCorpus for Wavemill {
         }
         if !self.splits.is_empty() {
             shards.retain(|shard| shard.split.as_ref().is_some_and(|split| self.splits.contains(split)));
-        }
-        let inside = |path: &str| Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
-        if let Some(file) = shards.iter().flat_map(|shard| &shard.files).find(|file| !inside(&file.path)) {
-            return Err(wrong(format!("`{}` is no file in the dataset", file.path)));
         }
         let mut hasher = blake3::Hasher::new();
         let described = schema.describe();
@@ -163,7 +155,7 @@ fn read_rows(dir: &Path, dataset: &Dataset, files: &[&str]) -> Result<CorpusTabl
             let name = format!("{}#row={}", files.get(of).copied().unwrap_or_default(), number - 1);
             rows.put(ColumnKey::AUDIO, Cell::string(&name))?;
             for (key, cells) in keys.iter().zip(&cells) {
-                rows.put(*key, Cell::Typed(value(cells, row)))?;
+                rows.put(*key, Cell::Typed(value_at(cells, row)))?;
             }
             rows.end()?;
         }
@@ -176,19 +168,4 @@ fn read_rows(dir: &Path, dataset: &Dataset, files: &[&str]) -> Result<CorpusTabl
         }
     }
     rows.finish()
-}
-
-/// A value of a column; null where its type is none of ours.
-pub(super) fn value(cells: &ArrayRef, row: usize) -> Value<'_> {
-    if cells.is_null(row) {
-        return Value::Null;
-    }
-    match cells.data_type() {
-        DataType::Utf8 => Value::String(cells.as_string::<i32>().value(row)),
-        DataType::Int64 => Value::Int64(cells.as_primitive::<Int64Type>().value(row)),
-        DataType::Int32 => Value::Int64(cells.as_primitive::<Int32Type>().value(row).into()),
-        DataType::Float64 => Value::Float64(cells.as_primitive::<Float64Type>().value(row)),
-        DataType::Boolean => Value::Boolean(cells.as_boolean().value(row)),
-        _ => Value::Null,
-    }
 }

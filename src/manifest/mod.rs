@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing in these files tells when, where or by whom they were made, so that the same pipeline
 //! over the same corpus gives the same bytes.
 
+mod checksums;
 mod join;
 mod record;
 mod schema;
@@ -11,7 +12,7 @@ mod statistics;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
@@ -21,6 +22,7 @@ use thiserror::Error;
 
 use crate::durable;
 
+pub use checksums::{Checksums, RowChecksums};
 pub use join::Join;
 pub use record::{Reject, ShardRecord, Warning};
 pub use schema::{ColumnSchema, Dtype};
@@ -187,6 +189,14 @@ pub enum ManifestError {
         #[source]
         source: serde_json::Error,
     },
+    /// The manifest names a file outside of its dataset.
+    #[error("{}: `{file}` is no file in the dataset", path.display())]
+    Outside {
+        /// The manifest.
+        path: PathBuf,
+        /// The file as it is named.
+        file: String,
+    },
     /// The dataset was made by a later version.
     #[error("{} has format version {found}, and this wavemill reads up to {FORMAT_VERSION}: use a newer wavemill", path.display())]
     Newer {
@@ -202,7 +212,7 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// There is none, it is damaged, or it was made by a later version.
+    /// There is none, it is damaged, it was made by a later version, or it names files that are not the dataset's.
     pub fn read(folder: &DatasetFolder) -> Result<Self, ManifestError> {
         /// All that can be asked of a layout that is not known.
         #[derive(Deserialize)]
@@ -214,7 +224,13 @@ impl Manifest {
         if found > FORMAT_VERSION {
             return Err(ManifestError::Newer { path, found });
         }
-        read_json(&path)
+        let manifest: Self = read_json(&path)?;
+        let inside = |path: &str| Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+        let mut files = manifest.shards.iter().flat_map(|shard| &shard.files).chain(&manifest.common);
+        match files.find(|file| !inside(&file.path)) {
+            Some(file) => Err(ManifestError::Outside { path, file: file.path.clone() }),
+            None => Ok(manifest),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Moments, ShardEntry};
+use super::{Moments, RowChecksums, ShardEntry};
 
 /// `shards/part-00000.json`: written after the shard's data, and what makes the shard count.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct ShardRecord {
     pub entry: ShardEntry,
     /// Frames of each row, by feature column.
     pub frames: IndexMap<String, Vec<u32>>,
+    /// Checksums of each row; records of wavemill's first versions have none.
+    #[serde(default, skip_serializing_if = "RowChecksums::is_empty")]
+    pub checksums: RowChecksums,
     /// Moments of each bin, by feature column.
     pub moments: IndexMap<String, Moments>,
     /// Utterances of the plan that the shard stands for, copies counted: each a row or a reject, or several where it is cut.

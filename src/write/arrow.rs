@@ -1,5 +1,6 @@
 //! Arrow files: the columns as they stand in memory, so that a reader maps the file and copies nothing.
 
+mod places;
 mod read;
 mod shard;
 
@@ -9,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contract::{Batches, FormatError, RowSchema, WriteError, WriteRows, WriteShards};
-use super::{ShardFile, ShardName, only, only_path};
+use super::{ShardFile, ShardName, ShardPlaces, only, only_path};
 use crate::family::Member;
 use crate::manifest::Dtype;
 
@@ -72,6 +73,15 @@ impl WriteShards for Arrow {
     fn read(&self, schema: &RowSchema, files: &[PathBuf], columns: Option<&[&str]>) -> Result<Batches, WriteError> {
         Ok(Box::new(ArrowFile::open(only_path(files)?, schema, columns)?))
     }
+
+    fn places(
+        &self,
+        schema: &RowSchema,
+        files: &[PathBuf],
+        columns: &[&str],
+    ) -> Result<Option<ShardPlaces>, WriteError> {
+        ArrowFile::open(only_path(files)?, schema, Some(columns))?.places(schema, columns)
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +95,17 @@ mod tests {
         Rows::of_all_kinds(0).write(&format, tempfile::tempdir().unwrap().path());
         // A cell of two MiB is a batch of its own.
         Rows::of_all_kinds(150).with_frames(40, 100_000).with_frames(41, 90_000).assert_round_trip(&format);
+    }
+
+    #[test]
+    fn every_cell_lies_at_its_place() {
+        let format = Arrow { batch_mib: 1, ..Arrow::default() };
+        let mut rows = Rows::of_all_kinds(90).with_frames(40, 100_000).with_frames(41, 90_000);
+        for row in 50..60 {
+            rows = rows.with_frames(row, 20_000);
+        }
+        assert_eq!(rows.assert_places(&format).groups.len(), 8);
+        assert!(Rows::of_all_kinds(0).assert_places(&format).groups.is_empty());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::encode::AudioCodec;
 use crate::manifest::{ColumnSchema, Dtype, FileEntry, ShardEntry};
 use crate::value::{Kind, Value};
 
-use super::{ShardFile, ShardName};
+use super::{ShardFile, ShardName, ShardPlaces};
 
 /// The columns that every row starts with; the corpus's further columns and the features follow.
 pub const ROW_COLUMNS: [&str; 10] =
@@ -358,6 +358,23 @@ pub trait WriteShards {
     ///
     /// A file is none of this format, or damaged.
     fn read(&self, schema: &RowSchema, files: &[PathBuf], columns: Option<&[&str]>) -> Result<Batches, WriteError>;
+
+    /// Where the cells of `columns` lie in the shard's files: each as one run of the bytes that [`Self::read`] gives, uncompressed.
+    /// None where this format or the settings of these files store them in another way, or a column has no cells; whoever wants
+    /// rows then reads them with [`Self::read`]. It costs far less than reading the cells.
+    ///
+    /// # Errors
+    ///
+    /// A file is none of this format, or damaged.
+    fn places(
+        &self,
+        schema: &RowSchema,
+        files: &[PathBuf],
+        columns: &[&str],
+    ) -> Result<Option<ShardPlaces>, WriteError> {
+        let _ = (schema, files, columns);
+        Ok(None)
+    }
 
     /// Writes what the shards have in common, once all are there: lists of all rows, for example. All of it below `data/`.
     ///

@@ -6,6 +6,8 @@ mod key_escape;
 mod metadata;
 mod npy;
 mod numbers;
+mod places;
+pub mod row_checksum;
 mod rows_back;
 mod schema;
 mod shard_file;
@@ -14,6 +16,7 @@ mod split;
 mod tar_member;
 #[cfg(test)]
 mod testing;
+mod values;
 
 mod arrow;
 mod hugging_face;
@@ -32,17 +35,20 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::family::family;
+use crate::manifest::Manifest;
 
 pub use contract::{
     AudioColumn, Batches, Cell, CellChannels, FeatureColumn, FormatError, NUM_CHANNELS, Number, ROW_COLUMNS, Row,
     RowSchema, SoundColumn, WriteError, WriteRows, WriteShards,
 };
 pub use metadata::Metadata;
-pub use numbers::{decode, decode_cell, encode, encode_scaled};
+pub use numbers::{decode, decode_cell, decode_into, encode, encode_scaled};
+pub use places::{CellPlace, ShardPlaces};
 pub use schema::arrow_schema;
 pub use shard_file::ShardFile;
 pub use shard_name::ShardName;
 pub use split::{Share, Split};
+pub use values::{kind_of, value_at};
 
 family! {
     /// Shard formats: what the rows are written into.
@@ -97,6 +103,12 @@ impl Write {
     #[must_use]
     pub fn member(&self) -> &dyn WriteShards {
         self.format.member()
+    }
+
+    /// What a dataset's rows were written into; none where its manifest names no format of this version.
+    #[must_use]
+    pub fn of(manifest: &Manifest) -> Option<Self> {
+        serde_json::from_value(manifest.pipeline.get("write")?.clone()).ok()
     }
 
     /// The format's word in the pipeline file.

@@ -106,13 +106,49 @@ pub(super) fn numbers(
     let length = npy.get(LENGTH).ok_or_else(damaged)?;
     let head = HEADER + usize::from(u16::from_le_bytes([length[0], length[1]]));
     let bytes = npy.len().checked_sub(head).ok_or_else(damaged)?;
-    let shape = shape(column, frames, bytes, channels);
-    let expected = shape.iter().try_fold(column.dtype.bytes(), |bytes, length| bytes.checked_mul(*length));
-    if expected != Some(bytes) || npy[..head] != head_of(column, &shape) {
+    if !is_head(&npy[..head], column, frames, bytes, channels) {
         return Err(damaged());
     }
     npy.drain(..head);
     Ok(npy)
+}
+
+/// Whether `head` is what stands before `bytes` bytes of numbers in so many frames.
+fn is_head(head: &[u8], column: &FeatureColumn, frames: u32, bytes: usize, channels: Option<usize>) -> bool {
+    let shape = shape(column, frames, bytes, channels);
+    let expected = shape.iter().try_fold(column.dtype.bytes(), |bytes, length| bytes.checked_mul(*length));
+    expected == Some(bytes) && head == head_of(column, &shape)
+}
+
+/// How many bytes stand before the numbers of a cell of `column` in a file of `size` bytes, of which `next` gives the first ones.
+/// Where a cell holds all channels, `channels` must say how many they are.
+///
+/// # Errors
+///
+/// The file is not the one that was written for any such cell.
+pub(super) fn head_bytes(
+    size: u64,
+    column: &FeatureColumn,
+    channels: Option<usize>,
+    mut next: impl FnMut(usize) -> Result<Vec<u8>, WriteError>,
+) -> Result<u64, WriteError> {
+    let damaged = || {
+        WriteError::Damaged(format!("a cell of `{}` is no NumPy array of a shape that its row can have", column.name))
+    };
+    let mut head = if size < HEADER as u64 { return Err(damaged()) } else { next(HEADER)? };
+    let length = head.get(LENGTH).ok_or_else(damaged)?;
+    let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
+    let bytes = size.checked_sub((HEADER + length) as u64).and_then(|bytes| usize::try_from(bytes).ok());
+    let bytes = bytes.ok_or_else(damaged)?;
+    head.extend(next(length)?);
+    let cell_channels = match column.channels {
+        CellChannels::One => Some(1),
+        CellChannels::All => channels,
+    };
+    let frame_bytes = cell_channels.and_then(|channels| channels.checked_mul(column.frame_bytes()));
+    let frames = frame_bytes.and_then(|frame_bytes| bytes.checked_div(frame_bytes)).unwrap_or(0);
+    let frames = u32::try_from(frames).map_err(|_| damaged())?;
+    if is_head(&head, column, frames, bytes, channels) { Ok(head.len() as u64) } else { Err(damaged()) }
 }
 
 #[cfg(test)]
@@ -149,7 +185,13 @@ mod tests {
                 for length in 0..npy.len() {
                     assert!(numbers(npy[..length].to_vec(), &column, 3, Some(2)).is_err());
                 }
-                assert!(numbers(npy, &column, 4, declared).is_err());
+                assert!(numbers(npy.clone(), &column, 4, declared).is_err());
+                let mut first = npy.as_slice();
+                let next = |length| Ok(first.split_off(..length).unwrap().to_vec());
+                let told = head_bytes(npy.len() as u64, &column, Some(2), next).unwrap();
+                assert_eq!(told as usize, npy.len() - cell.bytes.len());
+                let next = |length: usize| Ok(npy[..length].to_vec());
+                assert!(head_bytes(npy.len() as u64 + 1, &column, Some(2), next).is_err());
             }
         }
     }

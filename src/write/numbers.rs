@@ -66,15 +66,22 @@ const fn scaled_most(dtype: Dtype) -> f32 {
 /// The numbers of a cell of `column`.
 #[must_use]
 pub fn decode_cell(bytes: &[u8], scale: f32, column: &FeatureColumn) -> Vec<f32> {
-    let mut values = decode(bytes, column.dtype);
+    let mut values = Vec::new();
+    decode_into(bytes, scale, column, &mut values);
+    values
+}
+
+/// Appends the numbers of a cell of `column` to `values`.
+pub fn decode_into(bytes: &[u8], scale: f32, column: &FeatureColumn, values: &mut Vec<f32>) {
+    let before = values.len();
+    append(bytes, column.dtype, values);
     if column.is_scaled() {
-        // Of 16 bits, `decode` gives parts of full scale.
+        // Of 16 bits, they are parts of full scale.
         let scale = if column.dtype == Dtype::I16 { scale * I16_SCALE } else { scale };
-        for value in &mut values {
+        for value in &mut values[before..] {
             *value *= scale;
         }
     }
-    values
 }
 
 /// Converts a block at a time on the stack, where `half` can use the processor's own instruction.
@@ -96,15 +103,45 @@ fn in_blocks<T: Copy + Default>(
 /// The numbers that `bytes` hold as `dtype`; bytes that make no whole number at the end are left out.
 #[must_use]
 pub fn decode(bytes: &[u8], dtype: Dtype) -> Vec<f32> {
-    let pairs = || bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
+    let mut values = Vec::new();
+    append(bytes, dtype, &mut values);
+    values
+}
+
+fn append(bytes: &[u8], dtype: Dtype, values: &mut Vec<f32>) {
+    values.reserve(bytes.len() / dtype.bytes());
     match dtype {
-        Dtype::F32 => {
-            bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
+        Dtype::F32 => values.extend(bytes.as_chunks().0.iter().map(|number| f32::from_le_bytes(*number))),
+        Dtype::F16 => out_of_blocks(bytes, values, f16::from_le_bytes, |halves: &[f16], block| {
+            halves.convert_to_f32_slice(block);
+        }),
+        Dtype::Bf16 => out_of_blocks(bytes, values, bf16::from_le_bytes, |halves: &[bf16], block| {
+            halves.convert_to_f32_slice(block);
+        }),
+        Dtype::I16 => {
+            let numbers = bytes.as_chunks().0.iter();
+            values.extend(numbers.map(|number| f32::from(i16::from_le_bytes(*number)) / I16_SCALE));
         }
-        Dtype::F16 => pairs().map(|pair| f16::from_le_bytes(pair).to_f32()).collect(),
-        Dtype::Bf16 => pairs().map(|pair| bf16::from_le_bytes(pair).to_f32()).collect(),
-        Dtype::I16 => pairs().map(|pair| f32::from(i16::from_le_bytes(pair)) / I16_SCALE).collect(),
-        Dtype::I8 => bytes.iter().map(|byte| f32::from(i8::from_le_bytes([*byte]))).collect(),
+        Dtype::I8 => values.extend(bytes.iter().map(|byte| f32::from(i8::from_le_bytes([*byte])))),
+    }
+}
+
+/// The way back of [`in_blocks`].
+fn out_of_blocks<T: Copy + Default>(
+    bytes: &[u8],
+    values: &mut Vec<f32>,
+    of_bytes: impl Fn([u8; 2]) -> T,
+    convert: impl Fn(&[T], &mut [f32]),
+) {
+    const BLOCK: usize = 256;
+    let (mut halves, mut numbers) = ([T::default(); BLOCK], [0.0; BLOCK]);
+    for block in bytes.as_chunks::<2>().0.chunks(BLOCK) {
+        let (halves, numbers) = (&mut halves[..block.len()], &mut numbers[..block.len()]);
+        for (half, bytes) in halves.iter_mut().zip(block) {
+            *half = of_bytes(*bytes);
+        }
+        convert(halves, numbers);
+        values.extend_from_slice(numbers);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod columns;
 mod large_cell;
+mod places;
 mod properties;
 mod row_groups;
 mod shard;
@@ -21,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contract::{Batches, CellChannels, FormatError, RowSchema, WriteError, WriteRows, WriteShards};
-use super::{ShardFile, ShardName, arrow_schema, only, only_path};
+use super::{ShardFile, ShardName, ShardPlaces, arrow_schema, only, only_path};
 use crate::family::Member;
 use crate::manifest::Dtype;
 use crate::write::open_file;
@@ -52,7 +53,7 @@ pub struct Parquet {
     pub dtype: Dtype,
     /// How a feature cell is stored.
     pub layout: Layout,
-    /// How feature columns are compressed. All other columns are compressed with zstd.
+    /// How feature columns are compressed. All other columns are compressed with LZ4 (`LZ4_RAW`).
     pub compression: Compression,
 }
 
@@ -134,6 +135,15 @@ impl WriteShards for Parquet {
             Some(Arc::new(cells))
         })
     }
+
+    fn places(
+        &self,
+        schema: &RowSchema,
+        files: &[PathBuf],
+        columns: &[&str],
+    ) -> Result<Option<ShardPlaces>, WriteError> {
+        places::places(only_path(files)?, schema, columns)
+    }
 }
 
 /// Reads a file whose columns are those of `schema`; `convert` turns those of another type into the one that is asked for.
@@ -200,6 +210,32 @@ mod tests {
             column.channels == CellChannels::One && matches!(column.dtype, Dtype::F32 | Dtype::I16 | Dtype::I8)
         });
         rows.with_frames(40, 100_000).assert_round_trip(&format);
+    }
+
+    #[test]
+    fn every_cell_lies_at_its_place() {
+        // Cells of 400 kB make row groups of two rows, or pages of a few; one of two MiB may have a row group of its own.
+        let mut rows = Rows::of_all_kinds(90).with_frames(40, 100_000).with_frames(41, 90_000);
+        for row in 50..60 {
+            rows = rows.with_frames(row, 20_000);
+        }
+        for (row_group_mib, groups) in [(1, 8), (8, 1)] {
+            let places = rows.assert_places(&Parquet { row_group_mib, ..Parquet::default() });
+            assert_eq!(places.groups.len(), groups, "{:?}", places.groups);
+        }
+        assert!(Rows::of_all_kinds(0).assert_places(&Parquet::default()).groups.is_empty());
+    }
+
+    #[test]
+    fn cells_that_are_stored_in_another_way_have_no_places() {
+        let rows = Rows::of_all_kinds(9).with_features(|column| column.name == "mel");
+        let folder = tempfile::tempdir().unwrap();
+        let zstd = Parquet { compression: Compression::Zstd, ..Parquet::default() };
+        for format in [zstd, Parquet { layout: Layout::List, ..Parquet::default() }] {
+            let files = rows.write(&format, folder.path());
+            assert_eq!(format.places(&rows.schema, &files, &["mel"]).unwrap(), None);
+            assert!(format.places(&rows.schema, &files, &["audio"]).unwrap().is_some());
+        }
     }
 
     #[test]

@@ -112,7 +112,7 @@ pub(super) struct TarReader {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TarMember {
     pub(super) name: String,
-    size: u64,
+    pub(super) size: u64,
 }
 
 impl TarReader {
@@ -173,6 +173,21 @@ impl TarReader {
     /// The bytes of the member just met.
     pub(super) fn content(&mut self, member: &TarMember) -> Result<Vec<u8>, WriteError> {
         let mut bytes = vec![0; member.size as usize];
+        self.read(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Where the bytes of the member just met stand.
+    pub(super) const fn content_position(&self) -> u64 {
+        self.at
+    }
+
+    /// The next bytes of the member just met, of those that it has.
+    pub(super) fn content_part(&mut self, length: usize) -> Result<Vec<u8>, WriteError> {
+        if length as u64 > self.next - self.at {
+            return Err(self.damaged("has a member that ends too early"));
+        }
+        let mut bytes = vec![0; length];
         self.read(&mut bytes)?;
         Ok(bytes)
     }

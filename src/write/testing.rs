@@ -11,7 +11,7 @@ use super::contract::{
     AudioColumn, Cell, CellChannels, FeatureColumn, NUM_CHANNELS, Number, Row, RowSchema, SoundColumn, WriteError,
     WriteShards,
 };
-use super::{ShardFile, ShardName, encode, encode_scaled};
+use super::{ShardFile, ShardName, ShardPlaces, encode, encode_scaled};
 use crate::audio::Hertz;
 use crate::manifest::Dtype;
 use crate::value::{Kind, Value};
@@ -162,18 +162,51 @@ impl Rows {
         }
     }
 
+    /// Writes them, and asserts that every cell lies where the format says, whichever columns are asked for; gives what it said.
+    pub(super) fn assert_places(&self, format: &dyn WriteShards) -> ShardPlaces {
+        let folder = tempfile::tempdir().unwrap();
+        let files = self.write(format, folder.path());
+        let places = places(format, &self.schema, &files).unwrap().unwrap();
+        assert_eq!(places.rows, self.rows.len() as u64);
+        let bytes: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+        for (number, row) in self.rows.iter().enumerate() {
+            let expected = row.cells.iter().map(|cell| &cell.bytes).chain(&row.audio);
+            for ((cells, expected), name) in places.cells.iter().zip(expected).zip(cell_names(&self.schema)) {
+                let place = cells[number];
+                let found = &bytes[place.file][place.offset as usize..][..place.bytes as usize];
+                assert!(found == expected, "`{name}` of row {number}");
+            }
+        }
+        let names = cell_names(&self.schema);
+        let some = [*names.last().unwrap(), names[0]];
+        let some_places = format.places(&self.schema, &files, &some).unwrap().unwrap();
+        assert_eq!(some_places.cells, [places.cells.last().unwrap().clone(), places.cells[0].clone()]);
+        assert_eq!(format.places(&self.schema, &files, &[names[0], "key"]).unwrap(), None);
+        places
+    }
+
     /// Writes them, then damages each file in many places: reading must fail or give something, without a panic. A file that was
-    /// cut must not be read as whole.
+    /// cut must not be read as whole. The same of the places of cells, where the format tells them.
     pub(super) fn assert_survives_damage(&self, format: &dyn WriteShards) {
         let folder = tempfile::tempdir().unwrap();
         let files = self.write(format, folder.path());
-        for file in &files {
+        let whole_places = places(format, &self.schema, &files).unwrap();
+        for (number, file) in files.iter().enumerate() {
             let whole = fs::read(file).unwrap();
+            let cells = whole_places.iter().flat_map(|places| places.cells.iter().flatten());
+            let holds_cells = cells.into_iter().any(|cell| cell.file == number);
             let step = (whole.len() / 61).max(1);
             for end in (0..whole.len()).step_by(step).chain([whole.len() - 1]) {
                 fs::write(file, &whole[..end]).unwrap();
                 let read = read(format, &self.schema, &files, None);
                 assert!(read.is_err(), "{} is read as whole with {end} of {} bytes", file.display(), whole.len());
+                let told = places(format, &self.schema, &files);
+                assert!(
+                    !holds_cells || matches!(told, Err(WriteError::Damaged(_))),
+                    "the places in {} with {end} of {} bytes are {told:?}",
+                    file.display(),
+                    whole.len()
+                );
             }
             let ends = (0..whole.len().min(300)).chain(whole.len().saturating_sub(300)..whole.len());
             for at in ends.step_by(3).chain((0..whole.len()).step_by(step)) {
@@ -182,12 +215,37 @@ impl Rows {
                     damaged[at] ^= damage;
                     fs::write(file, &damaged).unwrap();
                     let _ = read(format, &self.schema, &files, None);
+                    let _ = places(format, &self.schema, &files);
                 }
             }
             fs::write(file, &whole).unwrap();
         }
         assert!(read(format, &self.schema, &files, None).is_ok());
+        assert_eq!(places(format, &self.schema, &files).unwrap(), whole_places);
     }
+}
+
+/// The names of all columns of cells.
+fn cell_names(schema: &RowSchema) -> Vec<&str> {
+    let features = schema.features.iter().map(|column| column.name.as_str());
+    features.chain(schema.audio.iter().map(|column| column.name.as_str())).collect()
+}
+
+/// The places of all cells, after asserting that they can be: each row has one, and all lie within the files as they are.
+fn places(format: &dyn WriteShards, schema: &RowSchema, files: &[PathBuf]) -> Result<Option<ShardPlaces>, WriteError> {
+    let names = cell_names(schema);
+    let places = format.places(schema, files, &names)?;
+    if let Some(ShardPlaces { rows, cells, groups }) = &places {
+        let lengths: Vec<u64> = files.iter().map(|file| fs::metadata(file).unwrap().len()).collect();
+        assert_eq!(cells.len(), names.len());
+        assert!(cells.iter().all(|cells| cells.len() as u64 == *rows), "not as many cells as rows");
+        for cell in cells.iter().flatten() {
+            let end = cell.offset.checked_add(cell.bytes);
+            assert!(end.is_some_and(|end| end <= lengths[cell.file]), "{cell:?} lies outside of its file");
+        }
+        assert!(groups.is_sorted_by(|one, next| one < next) && groups.iter().all(|group| *group == 0 || group < rows));
+    }
+    Ok(places)
 }
 
 /// All rows of a shard, or some of their columns, as one batch.

@@ -2,6 +2,7 @@
 //!
 //! What a sample is: <https://github.com/webdataset/webdataset>, `group_by_keys` in `tariterators.py`.
 
+mod places;
 mod read;
 
 use std::collections::HashSet;
@@ -14,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::contract::{Batches, FormatError, Row, RowSchema, WriteError, WriteRows, WriteShards};
 use super::key_escape::file_stem;
 use super::metadata::Metadata;
-use super::rows_back::{Wanted, batches};
+use super::rows_back::{Wanted, batches, broken_off};
 use super::tar_member::TarWriter;
-use super::{ShardFile, ShardName, npy, unlike};
+use super::{ShardFile, ShardName, ShardPlaces, npy, unlike};
 use crate::family::Member;
 use crate::manifest::Dtype;
 
@@ -101,6 +102,20 @@ impl WriteShards for Webdataset {
         let samples = Samples::open(schema, Wanted::new(schema, columns), tar, index)?;
         Ok(batches(schema, columns, samples))
     }
+
+    fn places(
+        &self,
+        schema: &RowSchema,
+        files: &[PathBuf],
+        columns: &[&str],
+    ) -> Result<Option<ShardPlaces>, WriteError> {
+        let [tar, index] = files else { return Err(unlike(files.len())) };
+        if !places::can_tell(schema, columns) {
+            return Ok(None);
+        }
+        let samples = Samples::open(schema, Wanted::new(schema, Some(columns)), tar, index)?;
+        samples.places(schema, columns).map(Some).map_err(broken_off)
+    }
 }
 
 /// What follows the key in the names of a sample's members.
@@ -169,6 +184,11 @@ mod tests {
         rows(150).assert_round_trip(&Webdataset::default());
         rows(1).with_frames(0, 1_000_000).assert_round_trip(&Webdataset::default());
         rows(9).without_audio().with_features(|_| false).assert_round_trip(&Webdataset::default());
+    }
+
+    #[test]
+    fn every_cell_lies_at_its_place() {
+        assert_eq!(rows(150).with_frames(40, 100_000).assert_places(&Webdataset::default()).groups, [0; 0]);
     }
 
     #[test]

@@ -55,9 +55,9 @@ impl RowCondition {
                 let nearest = nearest(column, there.map(|(name, _)| name)).map(str::to_owned);
                 return Err(SelectError::NoColumn { sql: self.sql.clone(), column: column.clone(), nearest });
             };
-            columns.push(cell(name, kind, Value::Null));
+            columns.push(column_of(name, kind, &[Value::Null]));
         }
-        self.answer(columns).map(drop)
+        self.answer(1, columns).map(drop)
     }
 
     /// Whether the condition is true of a row of which `cells` gives the cell of any column; a null is not true.
@@ -73,25 +73,50 @@ impl RowCondition {
                 column: column.clone(),
                 nearest: None,
             })?;
-            columns.push(cell(column, kind, value));
+            columns.push(column_of(column, kind, &[value]));
         }
-        self.answer(columns)
+        Ok(self.answer(1, columns)? == [true])
     }
 
-    /// What the condition says of a frame of one row.
-    fn answer(&self, columns: Vec<Column>) -> Result<bool, SelectError> {
+    /// Whether the condition is true of each of `rows` rows, of which `cells` gives the cells of any column.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`holds`](Self::holds).
+    pub fn holds_of<'v>(
+        &self,
+        rows: usize,
+        cells: impl Fn(&str) -> Option<(Kind, Vec<Value<'v>>)>,
+    ) -> Result<Vec<bool>, SelectError> {
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            let (kind, values) = cells(column).ok_or_else(|| SelectError::NoColumn {
+                sql: self.sql.clone(),
+                column: column.clone(),
+                nearest: None,
+            })?;
+            columns.push(column_of(column, kind, &values));
+        }
+        self.answer(rows, columns)
+    }
+
+    /// What the condition says of each row of a frame.
+    fn answer(&self, rows: usize, columns: Vec<Column>) -> Result<Vec<bool>, SelectError> {
         let sql = || self.sql.clone();
         let fail = |error: PolarsError| SelectError::Evaluation { sql: sql(), reason: one_line(&error) };
-        let frame = DataFrame::new(1, columns).map_err(fail)?;
+        let frame = DataFrame::new(rows, columns).map_err(fail)?;
         let answer = frame.lazy().select([self.expression.clone()]).collect().map_err(fail)?;
         let (height, width) = answer.shape();
         let [column] = answer.columns() else { return Err(SelectError::Several { sql: sql(), width, height }) };
-        if height != 1 {
+        // A condition that reads no column has one answer for all.
+        let once = height == 1 && self.columns.is_empty();
+        if height != rows && !once {
             return Err(SelectError::Several { sql: sql(), width, height });
         }
         match column.dtype() {
-            DataType::Null => Ok(false),
-            DataType::Boolean => Ok(column.bool().map_err(fail)?.get(0) == Some(true)),
+            DataType::Null => Ok(vec![false; rows]),
+            DataType::Boolean if once => Ok(vec![column.bool().map_err(fail)?.get(0) == Some(true); rows]),
+            DataType::Boolean => Ok(column.bool().map_err(fail)?.iter().map(|answer| answer == Some(true)).collect()),
             other => Err(SelectError::NotBoolean { sql: sql(), dtype: other.to_string() }),
         }
     }
@@ -109,25 +134,27 @@ fn looks_around(part: &Expr) -> bool {
     }
 }
 
-/// A column of one value.
-fn cell(name: &str, kind: Kind, value: Value<'_>) -> Column {
+/// A column of these values.
+fn column_of(name: &str, kind: Kind, values: &[Value<'_>]) -> Column {
     let name = name.into();
     match kind {
         Kind::String => {
-            let text = if let Value::String(text) = value { Some(text) } else { None };
-            StringChunked::from_slice_options(name, &[text]).into_column()
+            let texts = values.iter().map(|value| if let Value::String(text) = value { Some(*text) } else { None });
+            StringChunked::from_iter_options(name, texts).into_column()
         }
         Kind::Int64 => {
-            let number = if let Value::Int64(number) = value { Some(number) } else { None };
-            Int64Chunked::from_slice_options(name, &[number]).into_column()
+            let numbers =
+                values.iter().map(|value| if let Value::Int64(number) = value { Some(*number) } else { None });
+            Int64Chunked::from_iter_options(name, numbers).into_column()
         }
         Kind::Float64 => {
-            let number = if let Value::Float64(number) = value { Some(number) } else { None };
-            Float64Chunked::from_slice_options(name, &[number]).into_column()
+            let numbers =
+                values.iter().map(|value| if let Value::Float64(number) = value { Some(*number) } else { None });
+            Float64Chunked::from_iter_options(name, numbers).into_column()
         }
         Kind::Boolean => {
-            let truth = if let Value::Boolean(truth) = value { Some(truth) } else { None };
-            BooleanChunked::from_slice_options(name, &[truth]).into_column()
+            let truths = values.iter().map(|value| if let Value::Boolean(truth) = value { Some(*truth) } else { None });
+            BooleanChunked::from_iter_options(name, truths).into_column()
         }
     }
 }

@@ -28,13 +28,28 @@ const PREFIX: usize = 8;
 
 /// A file and its batches that are still to be read.
 pub(super) struct ArrowFile {
-    file: File,
-    schema: SchemaRef,
+    pub(super) file: File,
+    pub(super) schema: SchemaRef,
     /// Which of the columns were asked for.
     wanted: Vec<usize>,
-    blocks: vec::IntoIter<Block>,
+    pub(super) blocks: vec::IntoIter<Block>,
     /// Rows that were read and not given yet.
     held: Option<RecordBatch>,
+}
+
+/// What a batch says of its columns, held against the file.
+pub(super) struct BatchLayout {
+    pub(super) rows: u64,
+    /// One for each column.
+    pub(super) nodes: Vec<FieldNode>,
+    /// As many for each column as [`buffers_of`] its type.
+    pub(super) buffers: Vec<Span>,
+}
+
+/// Bytes of the file.
+pub(super) struct Span {
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
 }
 
 impl ArrowFile {
@@ -68,8 +83,8 @@ impl ArrowFile {
         Ok(Self { file, schema: expected, wanted, blocks: blocks.into_iter(), held: None })
     }
 
-    /// The columns asked for of the batch in `block`.
-    fn batch(&mut self, block: &Block) -> Result<RecordBatch, WriteError> {
+    /// Where the columns of the batch in `block` stand.
+    pub(super) fn layout(&mut self, block: &Block) -> Result<BatchLayout, WriteError> {
         let metadata = read_at(&mut self.file, block.offset() as u64, block.metaDataLength() as u64)?;
         let message = metadata.get(PREFIX..).map(root_as_message).and_then(Result::ok);
         let batch = message.and_then(|message| message.header_as_record_batch());
@@ -83,22 +98,32 @@ impl ArrowFile {
             return Err(damaged("a batch has another number of columns than the file"));
         }
         let (start, length) = (block.offset() as u64 + block.metaDataLength() as u64, block.bodyLength() as u64);
+        let span = |buffer: &arrow::ipc::Buffer| {
+            let (offset, bytes) = (buffer.offset() as u64, buffer.length() as u64);
+            let within = offset.checked_add(bytes).is_some_and(|end| end <= length);
+            within.then(|| Span { offset: start + offset, bytes })
+        };
+        let buffers = buffers.iter().map(span).collect::<Option<_>>();
+        Ok(BatchLayout {
+            rows: u64::try_from(batch.length()).map_err(|_| damaged("a batch has less than no rows"))?,
+            nodes: nodes.iter().copied().collect(),
+            buffers: buffers.ok_or_else(|| damaged("a column lies outside of its batch"))?,
+        })
+    }
+
+    /// The columns asked for of the batch in `block`.
+    fn batch(&mut self, block: &Block) -> Result<RecordBatch, WriteError> {
+        let BatchLayout { rows, nodes, buffers } = self.layout(block)?;
+        let fields = self.schema.fields();
         let mut columns = Vec::with_capacity(self.wanted.len());
         let mut first = 0;
         for (place, field) in fields.iter().enumerate() {
             let next = first + buffers_of(field.data_type());
             if self.wanted.contains(&place) {
-                let body = (first..next).map(|index| {
-                    let buffer = buffers.get(index);
-                    let (offset, size) = (buffer.offset() as u64, buffer.length() as u64);
-                    if offset.checked_add(size).is_none_or(|end| end > length) {
-                        return Err(damaged("a column lies outside of its batch"));
-                    }
-                    read_at(&mut self.file, start + offset, size)
-                });
+                let body = buffers[first..next].iter().map(|span| read_at(&mut self.file, span.offset, span.bytes));
                 let body = body.collect::<Result<Vec<_>, _>>()?;
-                let node = nodes.get(place);
-                if node.length() != batch.length() {
+                let node = &nodes[place];
+                if u64::try_from(node.length()) != Ok(rows) {
                     return Err(damaged("the columns of a batch have not the same length"));
                 }
                 columns.push(column(field.data_type(), node, body)?);
@@ -144,7 +169,7 @@ fn lies_within(block: &Block, end: u64) -> bool {
 }
 
 /// How many buffers a column of this type has in a batch.
-fn buffers_of(data_type: &DataType) -> usize {
+pub(super) fn buffers_of(data_type: &DataType) -> usize {
     match data_type {
         // Which values are there, where they end, and the values.
         DataType::Utf8 | DataType::LargeBinary => 3,
@@ -162,13 +187,13 @@ fn column(data_type: &DataType, node: &FieldNode, buffers: Vec<Buffer>) -> Resul
 }
 
 /// Bytes of the file, which has them.
-fn read_at(file: &mut File, offset: u64, size: u64) -> Result<Buffer, WriteError> {
+pub(super) fn read_at(file: &mut File, offset: u64, size: u64) -> Result<Buffer, WriteError> {
     let mut bytes = MutableBuffer::from_len_zeroed(size as usize);
     file.seek(SeekFrom::Start(offset))?;
     file.read_exact(bytes.as_slice_mut())?;
     Ok(bytes.into())
 }
 
-fn damaged(reason: &str) -> WriteError {
+pub(super) fn damaged(reason: &str) -> WriteError {
     WriteError::Damaged(reason.to_owned())
 }

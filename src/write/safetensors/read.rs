@@ -26,8 +26,7 @@ pub(super) fn open(
 ) -> Result<Batches, WriteError> {
     let mut file = open_file(tensors)?;
     let (header, start) = header(&mut file)?;
-    let rows = header.metadata().as_ref().and_then(|metadata| metadata.get(ROWS)?.parse().ok());
-    let rows = rows.ok_or_else(|| damaged("the safetensors file does not say how many rows it has"))?;
+    let rows = stored_rows(&header)?;
     let wanted = Wanted::new(schema, columns);
     let find =
         |name: &str, dtype, bins, frame_bytes| Packed::find(&header, start, rows, name, dtype, bins, frame_bytes);
@@ -51,8 +50,14 @@ pub(super) fn open(
     Ok(batches(schema, columns, rows))
 }
 
+/// How many rows the file says it has.
+pub(super) fn stored_rows(header: &Header) -> Result<u64, WriteError> {
+    let rows = header.metadata().as_ref().and_then(|metadata| metadata.get(ROWS)?.parse().ok());
+    rows.ok_or_else(|| damaged("the safetensors file does not say how many rows it has"))
+}
+
 /// The file's header, and where its tensors start.
-fn header(file: &mut File) -> Result<(Header, u64), WriteError> {
+pub(super) fn header(file: &mut File) -> Result<(Header, u64), WriteError> {
     let all = file.metadata()?.len();
     let breaks_off = || damaged("the safetensors file breaks off");
     let mut length = [0; LENGTH as usize];
@@ -109,7 +114,7 @@ impl StoredRows for PackedRows {
 }
 
 /// A column's tensor and where its rows stand in it.
-struct Packed {
+pub(super) struct Packed {
     /// Where the tensor starts in the file.
     start: u64,
     frames: u64,
@@ -123,7 +128,7 @@ struct Packed {
 }
 
 impl Packed {
-    fn find(
+    pub(super) fn find(
         header: &Header,
         start: u64,
         rows: u64,
@@ -156,11 +161,17 @@ impl Packed {
 
     /// The bytes of a row.
     fn cell(&mut self, file: &mut File, row: u64) -> Result<Vec<u8>, WriteError> {
+        let (offset, bytes) = self.place(file, row)?;
+        read_at(file, offset, bytes)
+    }
+
+    /// Where the bytes of a row start in the file, and how many they are.
+    pub(super) fn place(&mut self, file: &mut File, row: u64) -> Result<(u64, u64), WriteError> {
         let (from, to) = (self.offset(file, row)?, self.offset(file, row + 1)?);
         if from > to || to > self.frames {
             return Err(damaged("the offsets of a column are not in order"));
         }
-        read_at(file, self.start + from * self.frame_bytes, (to - from) * self.frame_bytes)
+        Ok((self.start + from * self.frame_bytes, (to - from) * self.frame_bytes))
     }
 
     /// Where the frames of a row start.

@@ -16,9 +16,9 @@ use crate::write::tar_member::{TarMember, TarReader};
 /// The samples of a shard.
 pub(super) struct Samples {
     schema: RowSchema,
-    names: MemberNames,
-    wanted: Wanted,
-    tar: TarReader,
+    pub(super) names: MemberNames,
+    pub(super) wanted: Wanted,
+    pub(super) tar: TarReader,
     index: BufReader<File>,
 }
 
@@ -43,6 +43,25 @@ impl Samples {
         Err(self.tar.damaged(&format!("has a sample, or its end, at byte {position}, and its index does not")))
     }
 
+    /// The first member of the next sample, and what it holds: its metadata. None at the end.
+    pub(super) fn next_sample(&mut self) -> Result<Option<(TarMember, Vec<u8>)>, WriteError> {
+        self.check_index()?;
+        let Some(first) = self.tar.member()? else {
+            let more = self.index.read(&mut [0])? > 0;
+            return if more { Err(self.tar.damaged("has fewer samples than its index")) } else { Ok(None) };
+        };
+        let json = self.tar.content(&first)?;
+        Ok(Some((first, json)))
+    }
+
+    /// Holds the first member of a sample against its key and the stem of that, and passes over the member with its text.
+    pub(super) fn check_first(&mut self, first: &TarMember, key: &str, stem: &str) -> Result<(), WriteError> {
+        if first.name.strip_suffix(".json") != Some(stem) {
+            return Err(self.tar.damaged(&format!("has the sample of `{key}` under `{}`", first.name)));
+        }
+        self.tar.expect(&format!("{stem}.txt")).map(drop)
+    }
+
     /// The bytes of a member, where they are wanted.
     fn content(&mut self, member: &TarMember, wanted: bool) -> Result<Option<Vec<u8>>, WriteError> {
         wanted.then(|| self.tar.content(member)).transpose()
@@ -51,19 +70,11 @@ impl Samples {
 
 impl StoredRows for Samples {
     fn next_row(&mut self) -> Result<Option<StoredRow>, WriteError> {
-        self.check_index()?;
-        let Some(first) = self.tar.member()? else {
-            let more = self.index.read(&mut [0])? > 0;
-            return if more { Err(self.tar.damaged("has fewer samples than its index")) } else { Ok(None) };
-        };
-        let json = self.tar.content(&first)?;
+        let Some((first, json)) = self.next_sample()? else { return Ok(None) };
         let metadata = Metadata::parse(&json)?;
         let key = metadata.key()?;
         let stem = file_stem(key).into_owned();
-        if first.name.strip_suffix(".json") != Some(&stem) {
-            return Err(self.tar.damaged(&format!("has the sample of `{key}` under `{}`", first.name)));
-        }
-        self.tar.expect(&format!("{stem}.txt"))?;
+        self.check_first(&first, key, &stem)?;
         let channels = npy::stored_channels(&metadata);
         let mut cells = Vec::with_capacity(self.schema.features.len());
         for number in 0..self.schema.features.len() {
