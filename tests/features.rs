@@ -13,18 +13,19 @@ use wavemill::seed::Draws;
 use wavemill::transform::{Extract, ExtractError, Transforms};
 
 /// The column that a row of YAML makes: an extractor's alone, a transform's after filter banks.
-fn recipe(family: &str, row: &str) -> Recipe {
+fn recipe(family: &str, row: &str) -> Result<Recipe, String> {
     let rows = if family == "transform" { format!("[kaldi_fbank: {{}}, {row}]") } else { format!("[{row}]") };
     let rows: serde_json::Value = serde_saphyr::from_str(&rows).unwrap();
-    serde_json::from_value(rows.clone()).unwrap_or_else(|error| panic!("{rows}: {error}"))
+    serde_json::from_value(rows.clone()).map_err(|error| format!("{rows}: {error}"))
 }
 
 /// Columns whose transforms need all frames in the middle, at the end or nowhere, widen and narrow, or leave none.
-const COMBINATIONS: [&str; 7] = [
+const COMBINATIONS: [&str; 8] = [
     "[mfcc: {}, deltas: {}, cmvn: { norm_vars: true }, splice: {}]",
     "[kaldi_fbank: {}, cmvn: {}, stack_frames: {}, cmvn: { over: sliding }, spec_augment: {}]",
     "[kaldi_fbank: {}, subsample: { n: 7, offset: 30 }]",
     "[kaldi_fbank: {}, subsample: { n: 7, offset: 30 }, pad_frames: { to: 100 }]",
+    "[kaldi_fbank: {}, crop: { frames: 20 }, deltas: {}, crop: { frames: 7, location: start }, pad_frames: { to: 100 }]",
     "[kaldi_fbank: {}, stack_frames: { stack: 40, remainder: drop }]",
     "[waveform: {}, splice: {}, cmvn: { norm_vars: true }]",
     "[waveform: {}, quantize: { scale: mu_law, low: -1, high: 1, levels: 256 }]",
@@ -34,12 +35,15 @@ const COMBINATIONS: [&str; 7] = [
 fn recipes() -> Vec<(&'static str, Recipe)> {
     let mut recipes: Vec<(&str, Recipe)> = Vec::new();
     for family in [Extractors::FAMILY, Transforms::FAMILY] {
-        for entry in family.entries {
-            let by_example = recipe(family.name, entry.example);
-            let defaults = format!("{}: {{}}", entry.name);
-            let by_defaults = recipe(family.name, &defaults);
-            if by_defaults != by_example && by_defaults.column(Some(rate(16_000))).is_ok() {
-                recipes.push((entry.name, by_defaults));
+        // A module allocates, and what it makes of odd sound is its own affair.
+        for entry in family.entries.iter().filter(|entry| entry.name != "torchscript") {
+            let by_example = recipe(family.name, entry.example).unwrap();
+            match recipe(family.name, &format!("{}: {{}}", entry.name)) {
+                Ok(by_defaults) if by_defaults != by_example && by_defaults.column(Some(rate(16_000))).is_ok() => {
+                    recipes.push((entry.name, by_defaults));
+                }
+                Ok(_) => {}
+                Err(error) => assert!(error.contains("missing field"), "{error}"),
             }
             recipes.push((entry.name, by_example));
         }

@@ -14,10 +14,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::global::GlobalStatistics;
+pub use self::global::GlobalStatistics;
+use self::global::OverDataset;
 use self::sliding::Sliding;
 use self::utterance::OverUtterance;
-use super::{AtLoad, AtLoadError, Column, Extract, SettingError, Transform, Whole};
+use super::{AtLoad, AtLoadError, Column, EachFrame, Extract, SettingError, Transform, Whole};
 use crate::family::Member;
 use crate::variables::{Template, Variables};
 
@@ -182,6 +183,13 @@ impl AtLoad for Cmvn {
                 .unwrap_or_else(|error| unreachable!("numbers: {error}"));
         }
         Ok(settings)
+    }
+
+    fn prepare(&self, before: &Column, statistics: Option<&GlobalStatistics>) -> Result<Box<dyn Extract>, AtLoadError> {
+        self.column(before).map_err(AtLoadError::Setting)?;
+        let statistics = statistics.ok_or(AtLoadError::NoneInManifest)?;
+        statistics.check(before.bins.unwrap_or(1))?;
+        Ok(Box::new(EachFrame(OverDataset::new(self.norm(), statistics))))
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use thiserror::Error;
 
+use super::GlobalStatistics;
 use crate::audio::{Hertz, Range, Seconds};
 use crate::manifest::Dtype;
 use crate::rejects::rejects;
@@ -74,6 +75,14 @@ pub trait AtLoad {
     ///
     /// A file that the settings name cannot be used for the column `before`.
     fn settings(&self, before: &Column, variables: &Variables) -> Result<Value, AtLoadError>;
+
+    /// The transform made ready for stored frames of the column `before`. `statistics` are those of its settings, or where these
+    /// have none, the manifest's; see [`LoadChain`](super::LoadChain).
+    ///
+    /// # Errors
+    ///
+    /// Statistics that it needs are missing or of other features, or a setting does not fit.
+    fn prepare(&self, before: &Column, statistics: Option<&GlobalStatistics>) -> Result<Box<dyn Extract>, AtLoadError>;
 }
 
 /// Why what a transform needs when the dataset is loaded is not there.
@@ -118,6 +127,35 @@ pub enum AtLoadError {
         /// Bins of the column.
         bins: usize,
     },
+    /// The row has no statistics of its own, and the manifest none of the column.
+    #[error("the manifest holds no statistics of this column: name a file with `statistics`")]
+    NoneInManifest,
+    /// The manifest's statistics are of other numbers than those that the row would be applied to.
+    #[error(
+        "the manifest's statistics are of the frames as they are stored, and `{row}` changes them first: put this row before it, or \
+         name a file with `statistics`"
+    )]
+    NotOfTheseFrames {
+        /// The row before it that changes the numbers.
+        row: &'static str,
+    },
+    /// Statistics in the manifest that are not.
+    #[error("its `statistics` in the manifest do not hold `mean` and `variance`, each a list of numbers")]
+    NotStatistics(#[source] serde_json::Error),
+    /// Statistics in the manifest that are of other features.
+    #[error("the statistics are of {found} bins, and the column has {bins}")]
+    OtherBinsInManifest {
+        /// Bins that the statistics are of.
+        found: usize,
+        /// Bins of the column.
+        bins: usize,
+    },
+    /// Statistics in the manifest with a variance below zero.
+    #[error("the statistics hold a variance below zero, of bin {0}")]
+    NegativeVarianceInManifest(usize),
+    /// A setting that does not fit the column.
+    #[error("{0}")]
+    Setting(SettingError),
 }
 
 /// An extractor or a transform at work: one a worker, its buffers reused from utterance to utterance.
@@ -373,6 +411,12 @@ rejects! {
             value: f32,
             /// The type.
             dtype: Dtype,
+        },
+        /// The module of `torchscript` raised an exception for this utterance, or gave it another shape than others.
+        #[error("the module failed: {message}")]
+        module_failed: Module {
+            /// What it said, in one line.
+            message: String,
         },
     }
 }

@@ -4,6 +4,7 @@ mod chain;
 mod contract;
 mod each_frame;
 mod finite;
+mod load_chain;
 mod masking;
 mod neighbours;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod widen;
 
 mod amplitude_to_db;
 mod cmvn;
+mod crop;
 mod dct;
 mod deltas;
 mod freq_mask;
@@ -30,11 +32,13 @@ mod time_warp;
 
 pub use amplitude_to_db::{DbReference, SpectrumType};
 pub use chain::{Link, chain};
-pub use cmvn::{CmvnOver, Variance};
+pub use cmvn::{CmvnOver, GlobalStatistics, Variance};
 pub use contract::{AtLoad, AtLoadError, Column, Extract, ExtractError, SettingError, Transform};
+pub use crop::CropLocation;
 pub use dct::LifterConvention;
 pub use each_frame::{EachFrame, FrameToRow};
 pub use finite::Finite;
+pub use load_chain::{LoadChain, LoadChainError, StoredColumn};
 pub use log::LogKind;
 pub use masking::Fill;
 pub use neighbours::{Neighbours, NeighboursToRow};
@@ -59,6 +63,7 @@ family! {
         stack_frames: StackFrames,
         subsample: Subsample,
         quantize: Quantize,
+        crop: Crop,
         pad_frames: PadFrames,
         time_mask: TimeMask,
         freq_mask: FreqMask,
