@@ -28,11 +28,45 @@ const LIBRARIES: [(&str, &str); 18] = [
     ("zstd-sys", "2.1.3+zstd.1.5.7"),
 ];
 
+/// The version of libtorch that the feature `tch` is built with: that of the crate `tch`, which takes no other.
+const LIBTORCH: &str = "2.13.0";
+
 /// Each engine with its version. They are part of a plan's hash and stand in the manifest.
 #[must_use]
 pub fn engines() -> BTreeMap<String, String> {
     let libraries = LIBRARIES.map(|(name, version)| (name.to_owned(), version.to_owned()));
     libraries.into_iter().chain([("processor".to_owned(), processor().to_owned())]).collect()
+}
+
+/// What decides the bytes of columns made by TorchScript modules beside that. The same in a wavemill without libtorch, which
+/// makes no such column.
+#[must_use]
+pub fn module_engines() -> BTreeMap<String, String> {
+    let engines = [("libtorch", LIBTORCH), ("vectors of libtorch", vectors())];
+    engines.into_iter().map(|(name, what)| (name.to_owned(), what.to_owned())).collect()
+}
+
+/// The vectors that libtorch and its matrix products choose by the processor.
+fn vectors() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::is_x86_feature_detected!("avx512f")
+            && std::is_x86_feature_detected!("avx512bw")
+            && std::is_x86_feature_detected!("avx512dq")
+            && std::is_x86_feature_detected!("avx512vl")
+            && std::is_x86_feature_detected!("fma")
+        {
+            "avx512"
+        } else if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+            "avx2"
+        } else {
+            "none"
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        std::env::consts::ARCH
+    }
 }
 
 /// The kind of processor, by what libraries ask it before they choose their instructions.
@@ -65,5 +99,14 @@ mod tests {
             assert!(lock.contains(&entry), "{name} is locked to another version than {version}");
         }
         assert!(LIBRARIES.is_sorted());
+        // This release of tch binds to that of libtorch.
+        assert!(lock.contains("name = \"tch\"\nversion = \"0.26.0\"\n") && LIBTORCH == "2.13.0");
+    }
+
+    #[test]
+    fn libtorch_is_an_engine_of_modules_alone() {
+        let torch = module_engines();
+        assert_eq!(torch["libtorch"], LIBTORCH);
+        assert!(engines().keys().all(|name| !torch.contains_key(name)));
     }
 }

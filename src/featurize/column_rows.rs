@@ -15,6 +15,7 @@ use crate::transform::Transforms;
 
 /// The rows under a column's name.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a pipeline has a few columns, most of them features")]
 pub enum ColumnRows {
     /// An extractor and transforms.
     Features(Recipe),

@@ -31,6 +31,7 @@ mod spectral_centroid;
 mod spectral_contrast;
 mod spectrogram;
 mod speechbrain_fbank;
+mod torchscript;
 mod wav2vec2;
 mod waveform;
 mod whisper;
@@ -46,6 +47,7 @@ pub use mel::Log;
 pub use nemo::Normalize;
 pub use recipe::{Recipe, RowError};
 pub use stft::{Normalized, PadMode};
+pub use torchscript::{Lengths, ModuleDevice, ModuleError, ModuleFault, ModuleFrames, ModuleOutput, Probe};
 pub use waveform::SampleType;
 
 use crate::family::family;
@@ -75,5 +77,6 @@ family! {
         spectral_contrast: SpectralContrast,
         chroma: Chroma,
         loudness: Loudness,
+        torchscript: Torchscript,
     }
 }

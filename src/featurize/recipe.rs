@@ -9,8 +9,9 @@ use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::{Extractors, Features};
+use super::{Extractors, Features, ModuleError, Torchscript};
 use crate::audio::{Hertz, Waveform};
+use crate::seed::Draws;
 use crate::transform::{AtLoadError, Column, Extract, ExtractError, Finite, Link, SettingError, Transforms, chain};
 use crate::variables::Variables;
 
@@ -90,11 +91,26 @@ impl Recipe {
     ///
     /// A row does not fit the rate, or the row before it.
     pub fn prepare(&self, rate: Hertz, path: &str) -> Result<Box<dyn Extract>, RowError> {
-        let wrong = |row| move |error| RowError { row, error };
-        let extractor = self.extractor.member();
         self.column(Some(rate))?;
-        let mut column = extractor.column(Some(rate)).map_err(wrong(0))?;
-        let first = extractor.prepare(rate, &format!("{path}.0")).map_err(wrong(0))?;
+        let extractor = self.extractor.member();
+        let first = extractor.prepare(rate, &format!("{path}.0")).map_err(|error| RowError { row: 0, error })?;
+        self.prepare_from(first, rate, path)
+    }
+
+    /// The rows after the extractor made ready for its frames of sound at `rate`, as one.
+    ///
+    /// # Errors
+    ///
+    /// A row does not fit the rate, or the row before it.
+    pub fn prepare_transforms(&self, rate: Hertz, path: &str) -> Result<Box<dyn Extract>, RowError> {
+        self.column(Some(rate))?;
+        self.prepare_from(Box::new(HandOn), rate, path)
+    }
+
+    /// What makes frames as the extractor does, and the rows after it.
+    fn prepare_from(&self, first: Box<dyn Extract>, rate: Hertz, path: &str) -> Result<Box<dyn Extract>, RowError> {
+        let wrong = |row| move |error| RowError { row, error };
+        let mut column = self.extractor.member().column(Some(rate)).map_err(wrong(0))?;
         let first = Link::new(first, column.bins.unwrap_or(1));
         let mut further = Vec::new();
         for (row, transform) in self.stored() {
@@ -107,6 +123,27 @@ impl Recipe {
             return Ok(chain(first, further)); // an extractor watches over itself
         }
         Ok(Box::new(Finite::new(chain(first, further), column.bins.unwrap_or(1))))
+    }
+
+    /// The extractor, if it takes the sound of several utterances at once.
+    #[must_use]
+    pub const fn batched(&self) -> Option<&Torchscript> {
+        match &self.extractor {
+            Extractors::Torchscript(module) => Some(module),
+            _ => None,
+        }
+    }
+
+    /// Opens the module of the extractor, if it has one. Before that, such a recipe has no column.
+    ///
+    /// # Errors
+    ///
+    /// There is no such module, or it does not do what its row says.
+    pub fn open(&mut self, variables: &Variables) -> Result<(), ModuleError> {
+        match &mut self.extractor {
+            Extractors::Torchscript(module) => module.open(variables),
+            _ => Ok(()),
+        }
     }
 
     /// The features of a clip: each channel by itself, nothing drawn at random but what seed 0 gives.
@@ -138,6 +175,21 @@ impl Recipe {
     /// The transforms that are done before the frames are stored.
     fn stored(&self) -> impl Iterator<Item = (usize, &Transforms)> {
         self.rows().filter(|(_, transform)| transform.member().at_load().is_none())
+    }
+}
+
+/// Hands frames on as they are.
+struct HandOn;
+
+impl Extract for HandOn {
+    fn begin(&mut self, _: Draws<'_>) {}
+
+    fn push(&mut self, input: &[f32], out: &mut Vec<f32>) {
+        out.extend_from_slice(input);
+    }
+
+    fn finish(&mut self, _: &mut Vec<f32>) -> Result<(), ExtractError> {
+        Ok(())
     }
 }
 

@@ -20,12 +20,12 @@ use crate::augment::{Augmentation, Augments};
 use crate::corpus::{Corpus, Deduplicate, Kind};
 use crate::encode::Encode;
 use crate::family::{Entry, Family};
-use crate::featurize::{ColumnRows, Extractors, Recipe};
+use crate::featurize::{ColumnRows, Extractors, ModuleError, Recipe};
 use crate::load::{Channels, Load, Quality, QualityColumns};
 use crate::resample::Resample;
 use crate::segment::Segments;
 use crate::transform::Transforms;
-use crate::variables::Template;
+use crate::variables::{Template, Variables};
 use crate::write::{
     AudioColumn, CellChannels, FeatureColumn, Format, NUM_CHANNELS, Number, RowSchema, SoundColumn, Write,
 };
@@ -132,6 +132,22 @@ impl Pipeline {
             ColumnRows::Features(recipe) => Some((name.as_str(), recipe)),
             ColumnRows::Audio(_) => None,
         })
+    }
+
+    /// Opens the modules of the columns that have one, and gives for each that cannot be used the reason. What was opened
+    /// before stays so.
+    pub fn open_modules(&mut self, variables: &Variables) -> Vec<(String, ModuleError)> {
+        let recipes = self.featurize.iter_mut().filter_map(|(name, rows)| match rows {
+            ColumnRows::Features(recipe) => Some((name, recipe)),
+            ColumnRows::Audio(_) => None,
+        });
+        recipes.filter_map(|(name, recipe)| Some((name.clone(), recipe.open(variables).err()?))).collect()
+    }
+
+    /// Whether a column is made by a module, which takes the sound of several utterances at once.
+    #[must_use]
+    pub fn has_modules(&self) -> bool {
+        self.columns().any(|(_, recipe)| recipe.batched().is_some())
     }
 
     /// The columns of encoded sound, in the order of the file.

@@ -15,7 +15,7 @@ use crate::audio::Hertz;
 use crate::augment::Augments;
 use crate::corpus::{self, Corpus, CorpusTable, Deduplicate, RowCondition, SelectError};
 use crate::error::chain;
-use crate::featurize::{Recipe, RowError};
+use crate::featurize::{ModuleError, Recipe, RowError};
 use crate::load::{Load, Quality};
 use crate::transform::SettingError;
 use crate::variables::{Template, Variables};
@@ -61,8 +61,9 @@ fn parse(text: &str, variables: &Variables) -> Result<Pipeline, Vec<Mistake>> {
     // Serde sees the file only once the schema has nothing to say: it would repeat the first of these mistakes.
     if mistakes.is_empty() {
         match serde_path_to_error::deserialize::<_, Pipeline>(&tree.to_json()) {
-            Ok(pipeline) => {
-                mistakes = disagreements(&pipeline, &tree, variables);
+            Ok(mut pipeline) => {
+                let unopened = pipeline.open_modules(variables);
+                mistakes = disagreements(&pipeline, &tree, variables, &unopened);
                 if mistakes.is_empty() {
                     return Ok(pipeline);
                 }
@@ -111,7 +112,12 @@ fn step(segment: &Segment) -> Option<Step> {
 }
 
 /// What each part of the file allows but the parts together do not.
-fn disagreements(pipeline: &Pipeline, tree: &Node, variables: &Variables) -> Vec<Mistake> {
+fn disagreements(
+    pipeline: &Pipeline,
+    tree: &Node,
+    variables: &Variables,
+    unopened: &[(String, ModuleError)],
+) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     let place = |path: &[&str]| tree.place(&path.iter().map(|key| Step::Key((*key).to_owned())).collect::<Vec<_>>());
     if let Some(select) = &pipeline.select
@@ -185,8 +191,13 @@ fn disagreements(pipeline: &Pipeline, tree: &Node, variables: &Variables) -> Vec
             mistakes.push(Mistake::at(tree.place(&steps), error.to_string()));
         }
     }
-    let unfit: Vec<Mistake> =
-        pipeline.columns().filter_map(|(name, recipe)| unfit(pipeline, tree, name, recipe)).collect();
+    let is_open = |name: &str| unopened.iter().all(|(column, _)| column != name);
+    let mut unfit: Vec<Mistake> = pipeline
+        .columns()
+        .filter(|(name, _)| is_open(name))
+        .filter_map(|(name, recipe)| unfit(pipeline, tree, name, recipe))
+        .collect();
+    unfit.extend(unopened.iter().map(|(column, error)| no_module(tree, column, error)));
     if !unfit.is_empty() {
         mistakes.extend(unfit);
         return mistakes;
@@ -270,6 +281,13 @@ fn unfit(pipeline: &Pipeline, tree: &Node, column: &str, recipe: &Recipe) -> Opt
         SettingError::DoesNotFit { .. } => format!("set `{key}` of `{name}` to something else"),
         _ => format!("set `{key}` of `{name}`, or another `resample.rate_hz`"),
     }))
+}
+
+/// A module that cannot be used.
+fn no_module(tree: &Node, column: &str, error: &ModuleError) -> Mistake {
+    let row = ["featurize", column].map(|key| Step::Key(key.to_owned())).into_iter().chain([Step::Index(0)]);
+    let keys = ["torchscript", error.key()].map(|key| Step::Key(key.to_owned()));
+    Mistake::at(tree.place(&row.chain(keys).collect::<Vec<_>>()), chain(error)).help(error.help())
 }
 
 /// Every augmentation below `path` with a setting that does not fit the sample rate, or another setting.

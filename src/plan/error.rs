@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::augment::OpenError;
 use crate::corpus::{CorpusError, SelectError};
+use crate::featurize::ModuleError;
 use crate::load::LoadError;
 use crate::transform::AtLoadError;
 use crate::variables::VariableError;
@@ -45,6 +46,15 @@ pub enum PlanError {
         /// What is missing.
         #[source]
         source: AtLoadError,
+    },
+    /// The module of a column cannot be used.
+    #[error("`featurize.{column}` cannot be made: {help}", help = source.help())]
+    Module {
+        /// The column.
+        column: String,
+        /// Why not.
+        #[source]
+        source: ModuleError,
     },
     /// A column that `keep_if` reads is both in the corpus and measured.
     #[error("`keep_if` reads `{column}`, which is measured, and which the corpus has a column of too: rename that one")]

@@ -10,7 +10,7 @@ mod error;
 mod file;
 mod lengths;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::{Range, RangeInclusive};
 
 use indexmap::IndexMap;
@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::audio::{Hertz, Seconds};
 use crate::augment::{Around, Banks};
 use crate::corpus::{CorpusTable, Dataset, Deduplicate, Kind, RowCondition, Value};
-use crate::engines::engines;
+use crate::engines::{engines, module_engines};
 use crate::load::Channels;
 use crate::nearest::nearest;
 use crate::pipeline::Pipeline;
@@ -87,7 +87,10 @@ impl Plan {
     /// # Errors
     ///
     /// The corpus cannot be read, the selection does not fit it, or nothing is left.
-    pub fn make(pipeline: Pipeline, variables: &Variables) -> Result<Self, PlanError> {
+    pub fn make(mut pipeline: Pipeline, variables: &Variables) -> Result<Self, PlanError> {
+        if let Some((column, source)) = pipeline.open_modules(variables).into_iter().next() {
+            return Err(PlanError::Module { column, source });
+        }
         let table = lengths::select_and_measure(&pipeline, variables)?;
         if table.is_empty() {
             return Err(PlanError::NothingSelected);
@@ -180,6 +183,12 @@ impl Plan {
         Entry { utterance: position / variants, copy: self.pipeline.copies().start() + (position % variants) as u32 }
     }
 
+    /// Where an entry stands.
+    #[must_use]
+    pub fn position(&self, entry: Entry) -> usize {
+        entry.utterance * self.variants() + (entry.copy - self.pipeline.copies().start()) as usize
+    }
+
     /// What the files of a shard are called after.
     #[must_use]
     pub fn shard_name(&self, shard: usize) -> ShardName<'_> {
@@ -240,7 +249,7 @@ impl Plan {
     pub fn head(&self) -> PlanHead {
         PlanHead {
             wavemill_version: env!("CARGO_PKG_VERSION").to_owned(),
-            engines: engines(),
+            engines: engines_of(&self.pipeline),
             pipeline: self.pipeline.resolved(),
             pipeline_hash: self.pipeline.hash(),
             plan_hash: self.hash.clone(),
@@ -370,6 +379,15 @@ fn cut_shards(sizes: impl Iterator<Item = u64>, full: u64) -> (Vec<Range<usize>>
     (shards, total)
 }
 
+/// The engines that decide the bytes of what a pipeline makes.
+fn engines_of(pipeline: &Pipeline) -> BTreeMap<String, String> {
+    let mut engines = engines();
+    if pipeline.has_modules() {
+        engines.extend(module_engines());
+    }
+    engines
+}
+
 /// Everything that decides the bytes of the shards: the version, the pipeline, every cell of the table, the cuts.
 fn hash(
     pipeline: &Pipeline,
@@ -385,7 +403,7 @@ fn hash(
         hasher.update(b"\n");
     };
     line(env!("CARGO_PKG_VERSION"));
-    for (name, version) in engines() {
+    for (name, version) in engines_of(pipeline) {
         line(&name);
         line(&version);
     }

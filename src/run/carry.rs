@@ -59,7 +59,7 @@ fn made(schema: &RowSchema, batch: &RecordBatch) -> Result<MadeRow, WriteError> 
         augmentation: text("augmentation")?,
         words: Words::Kept,
         sound,
-        columns: Columns { cells, moments, audio },
+        columns: Columns { cells, moments, audio, waiting: Vec::new() },
         carried: Some(Carried { id: text("id")?.ok_or_else(|| wrong("id"))?, copy: int("copy")? as u32 }),
     })
 }

@@ -26,6 +26,55 @@ pub(super) struct Columns {
     pub(super) moments: Vec<Moments>,
     /// One for each audio column.
     pub(super) audio: Vec<Vec<u8>>,
+    /// What waits for a module; until that has run, its cells and moments are empty.
+    pub(super) waiting: Vec<Waiting>,
+}
+
+/// The input of a module, which takes that of several rows at once: see [`Batches`](super::batch::Batches).
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// The feature column.
+    pub(super) column: usize,
+    /// One for each channel: `[frames, bins]` of the module's `input`.
+    pub(super) channels: Vec<Vec<f32>>,
+}
+
+/// One column of one channel, being made.
+enum InWork {
+    Cell(CellInWork),
+    /// The input of a module, and the numbers that it may have.
+    Input(Vec<f32>, usize),
+}
+
+impl InWork {
+    fn begin(&mut self, most: usize) {
+        match self {
+            Self::Cell(cell) => cell.begin(most),
+            Self::Input(values, room) => {
+                values.clear();
+                *room = most / size_of::<f32>();
+            }
+        }
+    }
+
+    fn push(&mut self, extractor: &mut dyn Extract, samples: &[f32]) -> Result<(), ExtractError> {
+        match self {
+            Self::Cell(cell) => cell.push(extractor, samples),
+            Self::Input(values, room) => {
+                extractor.push(samples, values);
+                within(values, *room)
+            }
+        }
+    }
+}
+
+/// Refuses an input of a module that fills the memory.
+fn within(values: &mut Vec<f32>, room: usize) -> Result<(), ExtractError> {
+    if values.len() > room {
+        *values = Vec::new();
+        return Err(ExtractError::TooLong { most: room * size_of::<f32>() });
+    }
+    Ok(())
 }
 
 /// What one thread keeps from row to row to make features.
@@ -34,7 +83,7 @@ pub(super) struct Features {
     /// One for each channel and feature column.
     extractors: HashMap<Hertz, Vec<Vec<Box<dyn Extract>>>>,
     /// One for each channel and feature column.
-    cells: Vec<Vec<CellInWork>>,
+    cells: Vec<Vec<InWork>>,
     rate: Option<Hertz>,
     channels: usize,
     sound: Sound,
@@ -52,7 +101,12 @@ impl Features {
                 extractors.push(prepare(plan, rate)?);
             }
             if channel >= self.cells.len() {
-                self.cells.push(plan.schema.features.iter().map(CellInWork::new).collect());
+                let columns = plan.pipeline.columns().zip(&plan.schema.features);
+                let in_work = columns.map(|((_, recipe), column)| match recipe.batched() {
+                    Some(_) => InWork::Input(Vec::new(), 0),
+                    None => InWork::Cell(CellInWork::new(column)),
+                });
+                self.cells.push(in_work.collect());
             }
             for (extractor, cell) in extractors[channel].iter_mut().zip(&mut self.cells[channel]) {
                 cell.begin(CELL_BYTES / channels);
@@ -77,23 +131,45 @@ impl Features {
     pub(super) fn finish(&mut self, plan: &Plan) -> Result<Columns, Failure> {
         let mut made = Vec::with_capacity(plan.schema.features.len());
         let mut moments = Vec::with_capacity(plan.schema.features.len());
+        let mut waiting = Vec::new();
         let Some(extractors) = self.rate.and_then(|rate| self.extractors.get_mut(&rate)) else {
             return Ok(Columns::default());
         };
         for (index, column) in plan.schema.features.iter().enumerate() {
-            let channels = extractors.iter_mut().zip(self.cells.iter_mut()).take(self.channels);
-            let mut channels = channels.map(|(extractors, cells)| cells[index].finish(extractors[index].as_mut()));
-            let first = channels.next().unwrap_or_else(|| unreachable!("a sound has a channel"));
-            let (Cell { frames, mut bytes, scale }, mut sum) = first.map_err(in_column(column))?;
-            for channel in channels {
-                let (Cell { bytes: more, .. }, part) = channel.map_err(in_column(column))?;
-                bytes.extend_from_slice(&more);
-                sum.merge(&part);
+            let mut whole: Option<(Cell, Moments)> = None;
+            let mut inputs = Vec::new();
+            for (extractors, cells) in extractors.iter_mut().zip(self.cells.iter_mut()).take(self.channels) {
+                let extractor = extractors[index].as_mut();
+                match &mut cells[index] {
+                    InWork::Cell(cell) => add_channel(&mut whole, cell.finish(extractor).map_err(in_column(column))?),
+                    InWork::Input(values, room) => {
+                        extractor.finish(values).map_err(in_column(column))?;
+                        within(values, *room).map_err(in_column(column))?;
+                        inputs.push(std::mem::take(values));
+                    }
+                }
             }
-            made.push(Cell { frames, bytes, scale });
+            let empty =
+                || (Cell { frames: 0, bytes: Vec::new(), scale: 1.0 }, Moments::empty(column.bins.unwrap_or(1)));
+            let (cell, sum) = whole.unwrap_or_else(empty);
+            made.push(cell);
             moments.push(sum);
+            if !inputs.is_empty() {
+                waiting.push(Waiting { column: index, channels: inputs });
+            }
         }
-        Ok(Columns { cells: made, moments, audio: self.sound.finish(plan)? })
+        Ok(Columns { cells: made, moments, audio: self.sound.finish(plan)?, waiting })
+    }
+}
+
+/// Adds the cell of the next channel to those before it.
+pub(super) fn add_channel(whole: &mut Option<(Cell, Moments)>, (cell, part): (Cell, Moments)) {
+    match whole {
+        None => *whole = Some((cell, part)),
+        Some((Cell { bytes, .. }, sum)) => {
+            bytes.extend_from_slice(&cell.bytes);
+            sum.merge(&part);
+        }
     }
 }
 
@@ -101,7 +177,11 @@ impl Features {
 /// does not fit in the middle of a corpus.
 fn prepare(plan: &Plan, rate: Hertz) -> Result<Vec<Box<dyn Extract>>, Failure> {
     let prepare = |(column, recipe): (&str, &Recipe)| {
-        let made = recipe.prepare(rate, &format!("featurize.{column}"));
+        let path = format!("featurize.{column}");
+        let made = match recipe.batched() {
+            Some(module) => module.prepare_input(rate, &path).map_err(|error| RowError { row: 0, error }),
+            None => recipe.prepare(rate, &path),
+        };
         made.map_err(|RowError { error, .. }| Failure::Extract {
             column: column.to_owned(),
             error: ExtractError::Setting { setting: error },

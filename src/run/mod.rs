@@ -1,5 +1,6 @@
 //! A plan carried out: every shard that is missing is made, written and committed, and the manifest last.
 
+mod batch;
 mod carry;
 mod cell;
 mod commit;
@@ -221,8 +222,7 @@ fn make_shards(
     watch: &dyn Watch,
     stop: &AtomicBool,
 ) -> Result<(), RunError> {
-    let chunks: Vec<Range<usize>> =
-        missing.iter().flat_map(|shard| chunks(plan, plan.shards[*shard].clone())).collect();
+    let chunks: Vec<Range<usize>> = missing.iter().flat_map(|shard| jobs(plan, plan.shards[*shard].clone())).collect();
     let entries_left = chunks.iter().map(ExactSizeIterator::len).sum();
     let planned_seconds = |position: usize| plan.table.duration_s(plan.entry(position).utterance).unwrap_or(0.0);
     // The sum of no floats is −0.0.
@@ -244,13 +244,19 @@ fn make_shards(
 
     let mut left = missing.iter().copied();
     let mut current: Option<ShardInWork<'_>> = None;
+    // Once `stop` is set, a job may end before its last entry: nothing behind that is taken.
+    let mut cut_short = false;
     let end = in_order(
         pool,
         chunks.len(),
         stop,
         || Worker::new(plan),
-        |worker, job| chunks[job].clone().map(|position| worker.make(plan.entry(position))).collect::<Vec<_>>(),
+        |worker, job| worker.make_all(chunks[job].clone(), stop),
         |job, outcomes| {
+            cut_short |= outcomes.len() < chunks[job].len() && outcomes.iter().all(Result::is_ok);
+            if cut_short {
+                return Ok(());
+            }
             for (position, outcome) in chunks[job].clone().zip(outcomes) {
                 let mut shard = match current.take() {
                     Some(shard) => shard,
@@ -287,8 +293,8 @@ fn make_shards(
         },
     )?;
     match end {
-        End::Done => Ok(()),
-        End::Stopped => {
+        End::Done if !cut_short => Ok(()),
+        End::Done | End::Stopped => {
             debug_assert!(stop.load(Ordering::Relaxed), "only `stop` stops the line");
             Err(RunError::Interrupted { left: left.count() + usize::from(current.is_some()), shards: mine.len() })
         }
@@ -296,16 +302,21 @@ fn make_shards(
 }
 
 /// The positions of a shard in jobs: the variants of an utterance together, so that it is decoded once for them, but not so many
-/// that their rows fill the memory.
-fn chunks(plan: &Plan, shard: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+/// that their rows fill the memory. Where modules take rows in batches, the utterances whose rows may share one are a job: a
+/// function of the plan, like all that decides bytes.
+fn jobs(plan: &Plan, shard: Range<usize>) -> Box<dyn Iterator<Item = Range<usize>> + '_> {
     /// Variants of one job.
     const MOST: u64 = 8;
     /// Bytes of the rows of one job, as far as they can be told before.
     const BYTES: u64 = 8 << 20;
     let variants = plan.variants();
-    shard.step_by(variants).flat_map(move |first| {
+    let of_utterance = move |first: usize| {
         let row = plan.estimated_row_bytes(plan.entry(first).utterance).max(1);
         let step = (BYTES / row).clamp(1, MOST) as usize;
         (first..first + variants).step_by(step).map(move |start| start..(start + step).min(first + variants))
-    })
+    };
+    if plan.pipeline.has_modules() {
+        return Box::new(batch::windows(plan, shard).into_iter());
+    }
+    Box::new(shard.step_by(variants).flat_map(of_utterance))
 }

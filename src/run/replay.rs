@@ -1,16 +1,18 @@
 //! One row made again, from the plan alone.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use crate::audio::Waveform;
 use crate::manifest::DatasetFolder;
 use crate::plan::{Entry, Plan, row_key, segment_id};
 use crate::write::{ShardFile, ShardName};
 
-use super::RunError;
 use super::failure::WorldFault;
-use super::shard::{open, write_row};
+use super::row::Made;
+use super::shard::{open, with_row};
 use super::worker::Worker;
+use super::{RunError, jobs};
 
 /// Makes the row `key` of a plan again and writes it, alone, into a shard in `folder`; gives the shard's files.
 ///
@@ -23,13 +25,13 @@ pub fn replay(plan: &Plan, key: &str, folder: &Path) -> Result<Vec<PathBuf>, Run
         return Err(RunError::HoldsDataset { folder: folder.to_owned() });
     }
     let (entry, segment) = find(plan, key)?;
-    let made = Worker::new(plan).make(entry).map_err(|WorldFault { path, source }| RunError::Input { path, source })?;
+    let made = make(plan, entry)?;
     let Some(row) = made.rows.iter().find(|row| row.segment == segment) else {
         let reject = made.rejects.into_iter().next().ok_or_else(|| RunError::NoRow { key: key.to_owned() })?;
         return Err(RunError::Stopped { reject: Box::new(reject) });
     };
     let mut writer = open(plan, folder, &ShardName { split: None, number: 0, count: 1 })?;
-    let written = write_row(writer.as_mut(), plan, entry, row).and_then(|()| writer.finish());
+    let written = with_row(plan, entry, row, |row| writer.push(row)).and_then(|()| writer.finish());
     let files = written.map_err(|source| RunError::shard(folder, source))?;
     let commit = |file: ShardFile| {
         let place = folder.join(file.path());
@@ -37,6 +39,22 @@ pub fn replay(plan: &Plan, key: &str, folder: &Path) -> Result<Vec<PathBuf>, Run
         Ok(place)
     };
     files.into_iter().map(commit).collect()
+}
+
+/// What became of an entry. Modules round otherwise in other batches: where a pipeline has some, all of the entry's job are made.
+fn make(plan: &Plan, entry: Entry) -> Result<Made, RunError> {
+    let position = plan.position(entry);
+    let job = if plan.pipeline.has_modules() {
+        let shard = plan.shards.iter().find(|shard| shard.contains(&position));
+        shard.and_then(|shard| jobs(plan, shard.clone()).find(|job| job.contains(&position)))
+    } else {
+        None
+    };
+    let job = job.unwrap_or(position..position + 1);
+    let outcomes = Worker::new(plan).make_all(job.clone(), &AtomicBool::new(false));
+    let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>();
+    let outcomes = outcomes.map_err(|WorldFault { path, source }| RunError::Input { path, source })?;
+    Ok(outcomes.into_iter().nth(position - job.start).unwrap_or_default())
 }
 
 /// The sound of the row `key`, as its features are made from it.

@@ -56,6 +56,31 @@ impl Made {
     pub(super) fn is_fault(&self) -> bool {
         self.rows.is_empty() && self.rejects.iter().any(Reject::is_fault)
     }
+
+    /// Puts rejects in the place of rows, by their numbers in ascending order, as if they had been known from the start.
+    pub(super) fn refuse(&mut self, refused: Vec<(usize, Reject)>) {
+        for (number, reject) in refused.into_iter().rev() {
+            self.rows.remove(number);
+            self.rejects.push(reject);
+        }
+        self.rejects.sort_by_key(|reject| reject.segment);
+        self.heard_s = self.rows.iter().fold(0.0, |sum, row| sum + row.seconds());
+        if self.rows.is_empty() {
+            self.warnings.clear();
+        }
+    }
+}
+
+impl MadeRow {
+    /// Bytes of what waits for modules.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.columns
+            .waiting
+            .iter()
+            .flat_map(|waiting| &waiting.channels)
+            .map(|input| size_of_val(input.as_slice()))
+            .sum()
+    }
 }
 
 impl Weigh for Vec<Result<Made, WorldFault>> {

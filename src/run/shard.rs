@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use crate::audio::Words;
-use crate::manifest::{DatasetFolder, Moments, ShardEntry, ShardRecord, write_json};
+use crate::manifest::{Checksums, DatasetFolder, Moments, RowChecksums, ShardEntry, ShardRecord, write_json};
 use crate::plan::{Entry, Plan, row_key, segment_id};
-use crate::write::{Row, ShardFile, ShardName, WriteError, WriteRows};
+use crate::write::{Row, RowSchema, ShardFile, ShardName, WriteRows, row_checksum};
 
 use super::row::{Made, MadeRow};
 use super::{RunError, remove_file};
@@ -35,6 +35,7 @@ impl<'p> ShardInWork<'p> {
             shard,
             entry: ShardEntry { split, rows: 0, audio_s: 0.0, files: Vec::new() },
             frames: columns().map(|column| (column.name.clone(), Vec::new())).collect(),
+            checksums: no_checksums(&plan.schema),
             moments: columns()
                 .map(|column| (column.name.clone(), Moments::empty(column.bins.unwrap_or(1))))
                 .collect::<IndexMap<_, _>>(),
@@ -64,8 +65,12 @@ impl<'p> ShardInWork<'p> {
     }
 
     fn push_row(&mut self, entry: Entry, made: &MadeRow) -> Result<(), RunError> {
-        write_row(self.writer.as_mut(), self.plan, entry, made)
-            .map_err(|source| RunError::shard(&self.place(), source))?;
+        let Self { plan, writer, record, .. } = self;
+        let written = with_row(plan, entry, made, |row| {
+            add_checksums(&mut record.checksums, row, &plan.schema);
+            writer.push(row)
+        });
+        written.map_err(|source| RunError::shard(&self.place(), source))?;
         self.record.entry.rows += 1;
         self.record.entry.audio_s += made.seconds();
         for (frames, cell) in self.record.frames.values_mut().zip(&made.columns.cells) {
@@ -110,20 +115,30 @@ pub(super) fn open(plan: &Plan, folder: &Path, name: &ShardName<'_>) -> Result<B
     format.start(&plan.schema, files).map_err(|source| RunError::shard(&first, source))
 }
 
-/// Hands a row to a shard's writer.
-pub(super) fn write_row(
-    writer: &mut dyn WriteRows,
-    plan: &Plan,
-    entry: Entry,
-    made: &MadeRow,
-) -> Result<(), WriteError> {
+/// The checksums of no rows.
+fn no_checksums(schema: &RowSchema) -> RowChecksums {
+    let features = schema.features.iter().map(|column| &column.name);
+    let cells = features.chain(schema.audio.iter().map(|column| &column.name));
+    RowChecksums { rows: Checksums::default(), cells: cells.map(|name| (name.clone(), Checksums::default())).collect() }
+}
+
+fn add_checksums(checksums: &mut RowChecksums, row: &Row<'_>, schema: &RowSchema) {
+    checksums.rows.0.push(row_checksum::of_row(row, schema));
+    let cells = row.cells.iter().map(|cell| &cell.bytes).chain(row.audio);
+    for (column, cell) in checksums.cells.values_mut().zip(cells) {
+        column.0.push(row_checksum::of_cell(cell));
+    }
+}
+
+/// Gives `take` the row as a shard's writer takes it.
+pub(super) fn with_row<T>(plan: &Plan, entry: Entry, made: &MadeRow, take: impl FnOnce(&Row<'_>) -> T) -> T {
     let (table, utterance) = (&plan.table, entry.utterance);
     let id = table.id(utterance);
     let segment_id = made.segment.map(|number| segment_id(id, number));
     let key = row_key(segment_id.as_deref().unwrap_or(id), entry.copy);
     let (id, copy) = made.carried.as_ref().map_or((id, entry.copy), |carried| (&carried.id, carried.copy));
     let extras: Vec<_> = (0..plan.schema.extras.len()).map(|column| table.extra(column, utterance)).collect();
-    writer.push(&Row {
+    take(&Row {
         key: &key,
         id,
         copy,

@@ -46,7 +46,10 @@ pub fn try_out(plan: &Plan, threads: usize, time: Duration) -> Result<Trial, Run
         tried,
         &stop,
         || Worker::new(plan),
-        |worker, job| vec![worker.make(plan.entry(job * entries / tried))],
+        |worker, job| {
+            let position = job * entries / tried;
+            worker.make_all(position..position + 1, &stop)
+        },
         |_, outcomes| {
             let heard = outcomes.into_iter().flatten().fold(0.0, |sum, made| sum + made.heard_s);
             trial.utterances += usize::from(heard > 0.0);

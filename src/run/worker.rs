@@ -3,6 +3,9 @@
 //! Where nothing is cut or augmented, blocks go straight from the decoder to the features, and memory does not grow with the
 //! recording. Else the utterance is in memory whole, once for all of its variants.
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::audio::{Waveform, Words};
 use crate::augment::{Augmenter, Told};
 use crate::corpus::Dataset;
@@ -13,11 +16,13 @@ use crate::plan::{Entry, Plan};
 use crate::seed::Draws;
 use crate::segment::{Part, cut, take};
 
+use super::batch::{Batches, WAITING_BYTES};
 use super::carry::carry;
 use super::cell::CELL_BYTES;
 use super::failure::{CorpusFault, Failure, Panic, SegmentError, UNUSABLE, WorldFault};
 use super::features::Features;
 use super::keep_if::{Heard, keep};
+use super::order::End;
 use super::reader::{Found, Reader};
 use super::row::{Made, MadeRow};
 
@@ -30,6 +35,7 @@ pub(super) struct Worker<'p> {
     reader: Reader,
     features: Features,
     augmenter: Option<Augmenter>,
+    batches: Batches,
     /// The utterance that was loaded last, for its further variants.
     loaded: Option<Loaded>,
     /// The utterance that could not be loaded last, and why: no variant of it can.
@@ -51,11 +57,43 @@ impl<'p> Worker<'p> {
     pub(super) fn new(plan: &'p Plan) -> Self {
         let augmenter = plan.pipeline.augment.as_ref().map(|settings| Augmenter::new(settings, &plan.banks));
         let (reader, features) = (Reader::default(), Features::default());
-        Self { plan, reader, features, augmenter, loaded: None, refused: None, stage: "load" }
+        let batches = Batches::default();
+        Self { plan, reader, features, augmenter, batches, loaded: None, refused: None, stage: "load" }
     }
 
-    /// Makes the rows of `entry`. A decoder or extractor that panics costs this utterance and no other.
-    pub(super) fn make(&mut self, entry: Entry) -> Result<Made, WorldFault> {
+    /// Makes the rows of a job's entries, in order. Where modules take them in batches, there may be fewer outcomes than entries
+    /// once `stop` is set.
+    pub(super) fn make_all(&mut self, positions: Range<usize>, stop: &AtomicBool) -> Vec<Result<Made, WorldFault>> {
+        let plan = self.plan;
+        if !plan.pipeline.has_modules() {
+            return positions.map(|position| self.make(plan.entry(position))).collect();
+        }
+        let mut made: Vec<(Entry, Result<Made, WorldFault>)> = Vec::with_capacity(positions.len());
+        // Of those from `open` on, something waits for a module.
+        let (mut open, mut waiting) = (0, 0);
+        for position in positions.clone() {
+            let entry = plan.entry(position);
+            let outcome = self.make(entry);
+            waiting += outcome.as_ref().map_or(0, |made| made.rows.iter().map(MadeRow::waiting_bytes).sum());
+            made.push((entry, outcome));
+            if waiting >= WAITING_BYTES || position + 1 == positions.end {
+                match self.batches.complete(plan, &mut made[open..], stop) {
+                    Ok(End::Done) => {}
+                    Ok(End::Stopped) => made.truncate(open),
+                    Err(fault) => made[open].1 = Err(fault),
+                }
+                (open, waiting) = (made.len(), 0);
+            }
+            if stop.load(Ordering::Relaxed) {
+                made.truncate(open);
+                break;
+            }
+        }
+        made.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    /// Makes the rows of `entry`, as far as no module is needed. A decoder or extractor that panics costs this utterance and no other.
+    fn make(&mut self, entry: Entry) -> Result<Made, WorldFault> {
         if let Some((utterance, reject)) = &self.refused
             && *utterance == entry.utterance
         {
@@ -223,9 +261,7 @@ impl<'p> Worker<'p> {
     }
 
     fn draws(&self, entry: Entry, segment: Option<usize>) -> Draws<'p> {
-        let plan = self.plan;
-        let segment = segment.map(|number| number as u32);
-        Draws { seed: plan.pipeline.seed, id: plan.table.id(entry.utterance), copy: entry.copy, segment, channel: 0 }
+        draws(self.plan, entry, segment)
     }
 
     /// A part of a sound, augmented if it is a copy.
@@ -275,6 +311,12 @@ impl<'p> Worker<'p> {
         };
         Ok((row, told))
     }
+}
+
+/// By what a row draws random numbers.
+pub(super) fn draws(plan: &Plan, entry: Entry, segment: Option<usize>) -> Draws<'_> {
+    let segment = segment.map(|number| number as u32);
+    Draws { seed: plan.pipeline.seed, id: plan.table.id(entry.utterance), copy: entry.copy, segment, channel: 0 }
 }
 
 /// Asks `keep_if`.
