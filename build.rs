@@ -12,12 +12,21 @@ fn main() {
         return;
     }
     let Some(prefix) = env::var_os("LIBTORCH") else {
-        return println!("cargo::error=the feature `tch` needs libtorch 2.13.0: run `make libtorch`, or set LIBTORCH to its folder");
+        // torch-sys looks there too.
+        if Path::new("/usr/lib/libtorch.so").exists() {
+            return;
+        }
+        return println!(
+            "cargo::error=the feature `tch` needs libtorch 2.13.0: run `make libtorch`, or set LIBTORCH to its folder"
+        );
     };
     let libraries = Path::new(&prefix).join("lib");
-    if !libraries.join("libtorch_cpu.so").is_file() && !libraries.join("libtorch_cpu.dylib").is_file() {
+    let names = ["libtorch_cpu.so", "libtorch_cpu.dylib", "torch_cpu.dll", "torch_cpu.lib"];
+    if !names.iter().any(|name| libraries.join(name).is_file()) {
         let prefix = Path::new(&prefix).display();
-        return println!("cargo::error=there is no libtorch in LIBTORCH, which is {prefix}: run `make libtorch`, or set it anew");
+        return println!(
+            "cargo::error=there is no libtorch in LIBTORCH, which is {prefix}: run `make libtorch`, or set it anew"
+        );
     }
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", libraries.display());
     // No symbol of it is named, and without it there is no GPU.

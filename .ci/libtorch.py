@@ -55,7 +55,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=prefix.parent) as folder:
         folder = pathlib.Path(folder)
         lay_out(download(folder), folder / "prefix")
-        # Whole or not at all.
+        # Whole or not at all; what is there without a version is none.
+        if prefix.exists() and not (prefix / "build-version").is_file():
+            shutil.rmtree(prefix)
         (folder / "prefix").rename(prefix)
 
 

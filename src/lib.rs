@@ -42,6 +42,7 @@ pub mod family;
 pub mod featurize;
 mod isolation;
 pub mod load;
+pub mod loader;
 pub mod manifest;
 pub mod nearest;
 pub mod pipeline;

@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 11] = [
     &["run", "verify"],
     &["plan"],
     &["pipeline"],
-    &["augment", "segment"],
+    &["augment", "loader", "segment"],
     &["corpus", "featurize"],
     &["transform", "write"],
     &["encode"],

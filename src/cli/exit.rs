@@ -9,6 +9,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 use thiserror::Error;
 
 use crate::error::chain;
+use crate::loader::LoaderError;
 use crate::manifest::ManifestError;
 use crate::pipeline::{Mistakes, ReadError};
 use crate::plan::PlanError;
@@ -32,6 +33,8 @@ pub(super) enum Failure {
         #[source]
         source: WriteError,
     },
+    #[error(transparent)]
+    Loader(#[from] LoaderError),
     #[error("the dataset is damaged: {findings} found")]
     Damaged { findings: String },
     #[error("there is no family `{name}`")]
@@ -71,13 +74,16 @@ impl Failure {
     /// The exit codes of the contract: see the help.
     const fn code(&self) -> u8 {
         match self {
-            Self::Pipeline(_) | Self::NoFamily { .. } => 2,
+            Self::Pipeline(_)
+            | Self::NoFamily { .. }
+            | Self::Loader(LoaderError::Setting { .. } | LoaderError::Filter(_) | LoaderError::Transform(_)) => 2,
             Self::Plan(PlanError::Unreadable { .. }) => 5,
             Self::Plan(_) | Self::Run(RunError::Stopped { .. }) => 3,
             Self::Run(RunError::TooManyRejects { .. }) => 4,
             Self::Run(RunError::Interrupted { .. }) => 130,
             Self::Run(_)
             | Self::Dataset(_)
+            | Self::Loader(_)
             | Self::Shard { .. }
             | Self::Damaged { .. }
             | Self::NoRow { .. }

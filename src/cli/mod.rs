@@ -5,6 +5,7 @@ mod commit;
 mod exit;
 mod inspect;
 mod list;
+mod load;
 mod picture;
 mod plan;
 mod progress;
@@ -55,6 +56,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Make one row again and hold it against the dataset, byte for byte
     Replay(replay::Replay),
+    /// Show what a training job would see of a dataset, and how fast
+    Load(load::Load),
     /// List the stages that a pipeline file may name, each with an example
     List(list::List),
     /// Print the JSON Schema of the pipeline file, for editors
@@ -111,6 +114,7 @@ fn execute(command: Command) -> ExitCode {
         Command::Verify(command) => command.execute(),
         Command::Inspect(command) => command.execute(),
         Command::Replay(command) => command.execute(),
+        Command::Load(command) => command.execute(),
         Command::List(command) => command.execute(),
         Command::Schema => schema(),
         Command::Completions { shell } => completions(shell),
