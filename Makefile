@@ -27,6 +27,10 @@ libtorch: python ## Fetch libtorch for the feature `tch` (0.5 GB, once), unless 
 		prefix="$(VENVS)/libtorch-2.13.0"; \
 		[ -f "$$prefix/build-version" ] || python3 .ci/libtorch.py "$$prefix"; \
 		settings="$$(printf '# Made by `make libtorch`.\n[env]\nLIBTORCH = "%s"' "$$prefix")"; \
+		if [ -f .cargo/config.toml ] && ! head -1 .cargo/config.toml | grep -qx '# Made by `make libtorch`.'; then \
+			echo "there are cargo settings of yours in .cargo/config.toml: set LIBTORCH=$$prefix there or in the environment" >&2; \
+			exit 1; \
+		fi; \
 		mkdir -p .cargo; \
 		[ "$$(cat .cargo/config.toml 2>/dev/null)" = "$$settings" ] || printf '%s\n' "$$settings" > .cargo/config.toml; \
 	fi
@@ -37,18 +41,24 @@ run: setup ## Make a dataset of the bundled sample corpus and show it
 	cargo run --quiet -- inspect out/sample
 	cargo run --quiet -- inspect out/sample alba-01
 
-test: setup libtorch ## Run every test, those of the feature `tch` among them
-	@if cargo nextest --version >/dev/null 2>&1; \
-	then cargo nextest run --features tch --no-fail-fast --status-level fail; \
-	else cargo test --features tch --no-fail-fast --lib --tests; fi
-	cargo test --features tch --doc
+# A process that is linked with libtorch takes a third of a second to start: only the tests that need it have it.
+test: setup libtorch ## Run every test, those of the feature `tch` in a second build
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run --no-fail-fast --status-level fail; \
+		cargo nextest run --features tch --lib --test integration --no-fail-fast --status-level fail -E 'test(torchscript) + test(tensors)'; \
+	else \
+		cargo test --no-fail-fast --lib --tests; \
+		cargo test --features tch --no-fail-fast --lib --test integration torchscript; \
+		cargo test --features tch --no-fail-fast --lib --test integration tensors; \
+	fi
+	cargo test --doc
 
 check: setup libtorch ## Check format and lints, as CI does
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --all-targets --features tch -- -D warnings
 
-bench: setup ## Measure the hot functions, then resampling, features, augmentations and writers in turn with their peers (large wheels)
+bench: setup ## Measure the hot functions, then resampling, features, augmentations, writers and loaders in turn with their peers (large wheels)
 	cargo bench
 	@test -x "$(VENVS)/compare/bin/python" || python3 -m venv "$(VENVS)/compare"
 	"$(VENVS)/compare/bin/pip" install --quiet --requirement benches/peers/requirements-resample.txt --requirement benches/peers/requirements-featurize.txt
@@ -61,6 +71,10 @@ bench: setup ## Measure the hot functions, then resampling, features, augmentati
 	"$(VENVS)/interop-venv/bin/pip" install --quiet --requirement benches/peers/requirements-interop.txt --requirement benches/peers/requirements-lhotse.txt
 	"$(VENVS)/interop-venv/bin/python" benches/peers/write.py
 	"$(VENVS)/interop-venv/bin/python" benches/peers/write.py --audio
+	cargo build --release --quiet
+	@test -x "$(VENVS)/load-venv/bin/python" || python3 -m venv "$(VENVS)/load-venv"
+	"$(VENVS)/load-venv/bin/pip" install --quiet --requirement benches/peers/requirements-load.txt
+	"$(VENVS)/load-venv/bin/python" benches/peers/load.py
 
 golden: ## Remake the reference outputs of the peers (downloads several GB of wheels)
 	python3 fixtures/golden/make.py
@@ -72,6 +86,7 @@ golden: ## Remake the reference outputs of the peers (downloads several GB of wh
 	@test -x "$(VENVS)/interop-venv/bin/python" || python3 -m venv "$(VENVS)/interop-venv"
 	"$(VENVS)/interop-venv/bin/pip" install --quiet --requirement benches/peers/requirements-interop.txt --requirement benches/peers/requirements-lhotse.txt
 	"$(VENVS)/interop-venv/bin/python" fixtures/golden/corpora.py
+	"$(VENVS)/interop-venv/bin/python" fixtures/golden/torchscript.py
 	"$(VENVS)/interop-venv/bin/python" fixtures/golden/corpora/hugging_face.py fixtures/hugging_face
 
 docs: setup ## Remake the pages of docs/ that come from the code
